@@ -1,0 +1,50 @@
+# Every command a developer or CI runs.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+TABLE := LEVEL1_SOILMET_30MIN
+
+.PHONY: help test check fmt clippy docs deny bench torture demo test-servers install-tools
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: test-servers ## prove the promise: install what the tests use, then run them all (minutes)
+	cargo test --workspace
+
+check: fmt clippy docs test deny ## all that CI asks of a change: format, lints, docs, tests, dependencies
+
+fmt: ## refuse unformatted code
+	cargo fmt --all --check
+
+clippy: ## refuse code with lints
+	cargo clippy --workspace --all-targets -- -D warnings
+
+docs: ## build the documentation; a broken link is an error
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+
+# The advisories are left out only where their database cannot be reached, and that is said.
+deny: ## check licences, sources and advisories of all dependencies, if cargo-deny is there
+	@if ! command -v cargo-deny >/dev/null; then \
+	  echo "cargo-deny is not installed: dependencies not checked (make install-tools)"; \
+	else \
+	  cargo-deny check bans licenses sources; \
+	  if cargo-deny fetch db 2>/dev/null; then cargo-deny check advisories; \
+	  else echo "the advisory database cannot be reached: advisories not checked"; fi; \
+	fi
+
+bench: test-servers ## measure: commits, rows per second, stages, limits
+	cargo bench --workspace
+
+torture: test-servers ## kill, cut and race it for a long time (release build, the tests marked 'ignore')
+	cargo test --release --workspace -- --ignored --nocapture --test-threads=1
+
+demo: ## send the sample table to a folder once and show what landed
+	cargo run --release -- config.example.toml $(TABLE) --once
+
+test-servers: ## install the S3 servers of the tests (minutes once, then nothing)
+	@tests/support/install
+
+install-tools: ## install cargo-deny, which 'make check' uses (three minutes)
+	cargo install cargo-deny --locked

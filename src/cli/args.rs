@@ -1,0 +1,190 @@
+//! The command line: what may be written, and what `--help` says of it.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use livecosmos_state::SiteId;
+use tracing::level_filters::LevelFilter;
+
+use crate::config::parse_fallback;
+use crate::uploader::Fallback;
+
+const ABOUT: &str = "Every new row, once, in the cloud";
+
+const LONG_ABOUT: &str = "\
+Every new row, once, in the cloud.
+
+livecosmos follows tables or CSV files of measuring stations and stores each new row in a folder or an \
+S3 bucket exactly once: through kill -9, power cuts, full disks, lost networks, restored backups and a \
+second livecosmos started by mistake.";
+
+const EXAMPLES: &str = "\
+Examples:
+  livecosmos config.toml LEVEL1_SOILMET_30MIN            follow one table until told to stop
+  livecosmos config.toml all --once                      store what is new in every table, then end
+  livecosmos config.toml all --dry-run                   show what would be stored, change nothing
+  livecosmos config.toml X --once --fallback all         begin a new table with its first row
+  livecosmos check config.toml                           try source, sink and state before going live
+  livecosmos state show                                  how far each site is stored
+
+Exit codes:
+   0 done                          69 source or sink unreachable (--once)
+   1 unexpected                    74 state cannot be written
+   2 usage                         75 another livecosmos follows the table
+   3 some sites failed (--once)    77 access refused
+  65 state corrupt                 78 configuration
+
+Messages go to standard error, data to standard output. LIVECOSMOS_LOG=debug says more than -v can, \
+NO_COLOR=1 takes the colours away.";
+
+/// The command line as a whole.
+#[derive(Debug, Parser)]
+#[command(
+    name = "livecosmos",
+    version,
+    about = ABOUT,
+    long_about = LONG_ABOUT,
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub(super) struct CommandLine {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+
+    #[command(flatten)]
+    pub(super) follow: FollowArgs,
+
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+pub(super) struct CommonArgs {
+    /// Keep states in DIR.
+    ///
+    /// Without it: `$STATE_DIRECTORY` (set by systemd), else `$XDG_STATE_HOME/livecosmos`, else
+    /// `~/.local/state/livecosmos`.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) state_dir: Option<PathBuf>,
+
+    /// Spell data for people or for programs.
+    #[arg(long, value_enum, default_value_t, value_name = "FORM", global = true)]
+    pub(super) output: Output,
+
+    /// Say more; twice, say everything.
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet", global = true)]
+    verbose: u8,
+
+    /// Say less: warnings and errors; twice, errors alone.
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    quiet: u8,
+}
+
+/// Following tables: the command without a name.
+#[derive(Debug, Args)]
+pub(super) struct FollowArgs {
+    /// The configuration, a TOML file.
+    ///
+    /// A file that has the name of a command is written with its folder: ./state
+    #[arg(required = true, value_name = "CONFIG")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Tables of the configuration, or `all`.
+    #[arg(required = true, value_name = "TABLE")]
+    pub(super) tables: Vec<String>,
+
+    /// Store what is there, then end.
+    #[arg(long)]
+    pub(super) once: bool,
+
+    /// Show what would be stored, per site. Changes nothing and creates nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Follow only this site; may be given again.
+    #[arg(long = "site", value_name = "SITE", value_parser = SiteId::parse)]
+    pub(super) sites: Vec<SiteId>,
+
+    /// Where a site begins that was never seen: a duration ago, a date, or `all`.
+    ///
+    /// Examples: 3h, 2025-01-01, 2025-01-01T12:00:00Z, all. Overrides `fallback` under [poll].
+    #[arg(long, value_name = "WHEN", value_parser = parse_fallback)]
+    pub(super) fallback: Option<Fallback>,
+}
+
+/// The commands that have a name.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Look at what is remembered of each site
+    #[command(subcommand)]
+    State(StateCommand),
+
+    /// Try a configuration: source, sink and state of each table
+    ///
+    /// Reads a few rows, asks the sink whether it keeps two writers apart (which leaves one small probe
+    /// object there), looks at the state, and says which promise holds. Changes no state.
+    Check {
+        /// The configuration, a TOML file.
+        #[arg(value_name = "CONFIG")]
+        config: PathBuf,
+        /// Look at the configuration and the state only: no source, no sink.
+        #[arg(long)]
+        offline: bool,
+    },
+
+    /// Print a script that completes commands in a shell
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+/// Commands on states. They take no lock: a daemon may be running.
+#[derive(Debug, Subcommand)]
+pub(super) enum StateCommand {
+    /// Show how far each site is stored
+    Show(StateArgs),
+
+    /// Check every state file; ends with 65 if a state could not be loaded
+    Verify(StateArgs),
+}
+
+/// Which states are looked at.
+#[derive(Debug, Args)]
+pub(super) struct StateArgs {
+    /// A configuration, to look at its tables; and tables, to look at those alone.
+    ///
+    /// The first is a configuration if it is an existing file. Without any, every table that has a state
+    /// is shown.
+    #[arg(value_name = "CONFIG|TABLE")]
+    pub(super) names: Vec<String>,
+}
+
+/// How data is spelled on standard output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// Columns for people.
+    #[default]
+    Table,
+    /// One JSON document with a `schema` number.
+    Json,
+}
+
+impl CommonArgs {
+    /// The level of messages that `-v` and `-q` ask for.
+    pub(super) fn level(&self) -> LevelFilter {
+        match (self.verbose, self.quiet) {
+            (2.., _) => LevelFilter::TRACE,
+            (1, _) => LevelFilter::DEBUG,
+            (0, 0) => LevelFilter::INFO,
+            (0, 1) => LevelFilter::WARN,
+            (0, 2..) => LevelFilter::ERROR,
+        }
+    }
+}

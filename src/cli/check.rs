@@ -1,0 +1,184 @@
+//! `livecosmos check`: tries a configuration before it goes live, and says which promise holds.
+
+mod reading;
+
+use std::path::Path;
+
+use livecosmos_state::{Origin, inspect};
+use serde::Serialize;
+
+use super::args::{CommonArgs, Output};
+use super::print::{self, Failure};
+use super::state_dir;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::{Config, TableConfig};
+use crate::exit::Exit;
+use crate::sink::{self, Guard, Settings, SinkError};
+
+/// Version of the JSON below.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Checked {
+    schema: u32,
+    tables: Vec<CheckedTable>,
+}
+
+#[derive(Serialize)]
+struct CheckedTable {
+    table: String,
+    findings: Vec<Finding>,
+}
+
+/// What was found out about one part of a table's way.
+#[derive(Serialize)]
+struct Finding {
+    part: &'static str,
+    ok: bool,
+    text: String,
+    #[serde(skip)]
+    exit: Exit,
+}
+
+impl Finding {
+    fn good(part: &'static str, text: impl Into<String>) -> Self {
+        Self { part, ok: true, text: text.into(), exit: Exit::Done }
+    }
+
+    fn bad(part: &'static str, exit: Exit, error: &impl ToString) -> Self {
+        Self { part, ok: false, text: error.to_string(), exit }
+    }
+}
+
+/// Checks every table of the configuration at `path`.
+pub(super) fn run(path: &Path, offline: bool, common: &CommonArgs) -> Result<Exit, Failure> {
+    let config = Config::load(path)?;
+    let state_dir = state_dir::resolve(common.state_dir.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Failure::new(Exit::Unexpected, format!("cannot start threads: {error}")))?;
+
+    let tables: Vec<CheckedTable> = config
+        .tables()
+        .map(|table| {
+            let mut findings = Vec::new();
+            if offline {
+                findings.push(Finding::good("source", format!("{}; not looked at", table.source.describe())));
+                findings.push(Finding::good("sink", format!("{}; not looked at", describe(&table.sink))));
+            } else {
+                findings.push(check_source(table));
+                findings.extend(runtime.block_on(check_sink(&table.sink)));
+            }
+            findings.push(check_state(&state_dir, table));
+            CheckedTable { table: table.table.to_string(), findings }
+        })
+        .collect();
+    let exit = worst(&tables);
+    show(tables, common.output)?;
+    Ok(exit)
+}
+
+fn show(tables: Vec<CheckedTable>, output: Output) -> Result<Exit, Failure> {
+    for finding in tables.iter().flat_map(|table| &table.findings).filter(|finding| !finding.ok) {
+        Failure::new(finding.exit, &finding.text).show();
+    }
+    if output == Output::Json {
+        return print::json(&Checked { schema: SCHEMA, tables });
+    }
+    let rows = tables.into_iter().flat_map(|CheckedTable { table, findings }| {
+        findings.into_iter().map(move |finding| {
+            let text = if finding.ok { finding.text } else { "failed, see above".to_owned() };
+            [table.clone(), finding.part.to_owned(), text]
+        })
+    });
+    print::table(["TABLE", "PART", "FINDING"], rows)
+}
+
+/// What the operator must mend first: access before reach, and both before nothing.
+fn worst(tables: &[CheckedTable]) -> Exit {
+    let exits: Vec<Exit> =
+        tables.iter().flat_map(|table| &table.findings).map(|finding| finding.exit).collect();
+    let order = [Exit::StateCorrupt, Exit::StateUnwritable, Exit::Config, Exit::Denied, Exit::Unreachable];
+    let worst = order.into_iter().find(|exit| exits.contains(exit));
+    worst.or_else(|| exits.into_iter().find(|exit| *exit != Exit::Done)).unwrap_or(Exit::Done)
+}
+
+fn check_source(table: &TableConfig) -> Finding {
+    match reading::first_rows(table, SystemClock.now()) {
+        Ok(seen) => Finding::good("source", format!("{}: {seen}", table.source.describe())),
+        Err(error) => Finding::bad("source", Exit::from(&error), &error),
+    }
+}
+
+async fn check_sink(settings: &Settings) -> Vec<Finding> {
+    match probe(settings).await {
+        Ok((place, guard)) => {
+            let promise = match (settings, guard) {
+                (Settings::Memory, _) => "none: what is stored is gone when the process ends",
+                (_, Guard::CreateIfAbsent) => {
+                    "every row once; of two writers at once, the sink lets one through"
+                }
+                (_, Guard::LookFirst) => {
+                    "every row once from one writer; this sink does not keep two writers at once apart"
+                }
+            };
+            vec![Finding::good("sink", place), Finding::good("promise", promise)]
+        }
+        Err(error) => vec![Finding::bad("sink", Exit::from(&error), &error)],
+    }
+}
+
+async fn probe(settings: &Settings) -> Result<(String, Guard), SinkError> {
+    let sink = sink::open(settings).await?;
+    let guard = sink.probe().await?;
+    Ok((sink.describe().to_owned(), guard))
+}
+
+/// The sink as configured, where it is not opened.
+fn describe(settings: &Settings) -> String {
+    match settings {
+        Settings::Local(folder) => format!("file://{}", folder.display()),
+        Settings::Memory => "memory:".to_owned(),
+        Settings::S3(s3) if s3.prefix.is_empty() => format!("s3://{}", s3.bucket),
+        Settings::S3(s3) => format!("s3://{}/{}", s3.bucket, s3.prefix),
+    }
+}
+
+fn check_state(dir: &Path, table: &TableConfig) -> Finding {
+    let inspection = inspect(dir, &table.table);
+    let place = inspection.primary_path.display();
+    if let Some(whole) = inspection.whole().filter(|whole| !is_same_source(&whole.state.source, table)) {
+        let error = format!(
+            "{place} belongs to source '{}', not to '{}'; set `id` under [source] if they are the same, else choose another --state-dir",
+            whole.state.source, table.source_id
+        );
+        return Finding::bad("state", Exit::Config, &error);
+    }
+    match (&inspection.load, inspection.whole()) {
+        (Err(error), _) => Finding::bad("state", Exit::from(error), error),
+        (Ok(Origin::New), _) => match unwritable(dir) {
+            Some(error) => Finding::bad("state", Exit::StateUnwritable, &error),
+            None => Finding::good("state", format!("{place}: none yet")),
+        },
+        (Ok(_), whole) => {
+            let (generation, sites) =
+                whole.map_or((0, 0), |whole| (whole.generation, whole.state.sites.len()));
+            Finding::good("state", format!("{place}: generation {generation}, {sites} sites"))
+        }
+    }
+}
+
+fn is_same_source(of_state: &str, table: &TableConfig) -> bool {
+    of_state.is_empty() || of_state == table.source_id
+}
+
+/// Why no state could be made in `dir`; nothing is made to find it out.
+fn unwritable(dir: &Path) -> Option<String> {
+    use rustix::fs::{Access, access};
+    let nearest = dir.ancestors().find(|ancestor| ancestor.exists())?;
+    let error = access(nearest, Access::WRITE_OK | Access::EXEC_OK).err()?;
+    Some(format!(
+        "state directory {} cannot be written ({error}); give this user access to it, or choose another --state-dir",
+        nearest.display()
+    ))
+}

@@ -1,0 +1,53 @@
+//! The command line: arguments in, an exit code out; data on standard output, messages on standard error.
+
+mod args;
+mod check;
+mod follow;
+mod print;
+mod state;
+mod state_dir;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::exit::Exit;
+use args::{Command, CommandLine, StateCommand};
+use print::Failure;
+
+/// What `livecosmos` is called with on a command line.
+const PROGRAM: &str = "livecosmos";
+
+/// Runs one command line, program name first, and returns how the process should end.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let line = match CommandLine::try_parse_from(args) {
+        Ok(line) => line,
+        Err(error) => {
+            // Nothing can be said to a reader that is gone.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    match dispatch(line) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            failure.show();
+            failure.exit
+        }
+    }
+}
+
+fn dispatch(line: CommandLine) -> Result<Exit, Failure> {
+    let CommandLine { command, follow, common } = line;
+    match command {
+        None => follow::run(&follow, &common),
+        Some(Command::State(StateCommand::Show(names))) => state::show(&names, &common),
+        Some(Command::State(StateCommand::Verify(names))) => state::verify(&names, &common),
+        Some(Command::Check { config, offline }) => check::run(&config, offline, &common),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut CommandLine::command(), PROGRAM, &mut script);
+            print::data(&script)
+        }
+    }
+}

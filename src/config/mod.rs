@@ -1,0 +1,149 @@
+//! The configuration: a TOML file, checked whole before anything is touched.
+//!
+//! `raw` is what may be written, `document` knows where it stands, `validate` turns one into the other
+//! types of this module, which are trusted from then on. Every error says file, line and column, what
+//! is wrong, and what to do.
+
+mod digest;
+mod document;
+mod path;
+mod raw;
+mod units;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use livecosmos_state::TableName;
+
+pub use document::{ConfigError, most_like};
+pub use units::{parse_duration, parse_size, show_duration, show_size};
+pub use validate::parse_fallback;
+
+use crate::key::KeyTemplate;
+use crate::payload::{Compression, Format};
+use crate::sink;
+use crate::source::{Source, SourceError, TableShape, csv, sqlite};
+use crate::uploader::Fallback;
+
+/// A configuration in which everything fits together.
+#[derive(Debug, Clone)]
+pub struct Config {
+    path: PathBuf,
+    tables: BTreeMap<TableName, TableConfig>,
+}
+
+/// All that is configured for one table.
+#[derive(Debug, Clone)]
+pub struct TableConfig {
+    /// Its name.
+    pub table: TableName,
+    /// Identity of its source: a state made with another one is not continued.
+    pub source_id: String,
+    /// Which source, and how it is reached.
+    pub source: SourceSettings,
+    /// How its rows are read.
+    pub shape: TableShape,
+    /// Which sink, and how it is reached.
+    pub sink: sink::Settings,
+    /// What objects look like.
+    pub upload: Upload,
+    /// When rows are looked for.
+    pub poll: Poll,
+    /// Short digest of what shapes a payload, for the metadata of objects.
+    pub digest: String,
+}
+
+/// Which source, and how it is reached.
+#[derive(Debug, Clone)]
+pub enum SourceSettings {
+    /// CSV files.
+    Csv(csv::Settings),
+    /// A table of an `SQLite` database.
+    Sqlite(sqlite::Settings),
+}
+
+/// What objects look like, and how many are on their way at once.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// How rows are spelled.
+    pub format: Format,
+    /// How payloads are compressed.
+    pub compression: Compression,
+    /// How keys are made.
+    pub key: KeyTemplate,
+    /// Puts at the same time.
+    pub in_flight_max: usize,
+    /// Memory of all rows and payloads of the process.
+    pub memory_bytes_max: usize,
+}
+
+/// When rows are looked for, and from when on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Poll {
+    /// From the start of one pass to the start of the next.
+    pub interval: Duration,
+    /// Where a site begins that was never seen.
+    pub fallback: Fallback,
+    /// How long what is in flight may take to end after a signal.
+    pub drain: Duration,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`. Relative paths in it start at its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first thing that is wrong, with its place in the file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let document = document::Document::read(path)?;
+        let tables = validate::tables(&document)?;
+        Ok(Self { path: path.to_owned(), tables })
+    }
+
+    /// The file, as it was named.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every table, by name.
+    pub fn tables(&self) -> impl Iterator<Item = &TableConfig> {
+        self.tables.values()
+    }
+
+    /// The configuration of `table`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the tables there are.
+    pub fn table(&self, table: &str) -> Result<&TableConfig, ConfigError> {
+        let found = self.tables.iter().find(|(name, _)| name.as_str() == table);
+        found.map(|(_, config)| config).ok_or_else(|| {
+            let known: Vec<&str> = self.tables.keys().map(TableName::as_str).collect();
+            let (what, remedy) = document::unknown("table", table, &known);
+            ConfigError { place: self.path.display().to_string(), what, remedy }
+        })
+    }
+}
+
+impl SourceSettings {
+    /// Opens the source for a table of this shape.
+    ///
+    /// # Errors
+    /// As [`Source::pass`].
+    pub fn open(&self, shape: TableShape) -> Result<Box<dyn Source>, SourceError> {
+        Ok(match self {
+            Self::Csv(settings) => Box::new(csv::CsvSource::open(settings.clone(), shape)?),
+            Self::Sqlite(settings) => Box::new(sqlite::SqliteSource::open(settings.clone(), shape)?),
+        })
+    }
+
+    /// For messages: kind and place, never a secret.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Csv(settings) => format!("csv {}", settings.path.display()),
+            Self::Sqlite(settings) => format!("sqlite {}", settings.path.display()),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What one table's configuration may say, key by key, as it is written. `config.example.toml` tells
+//! each key's unit and default.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::value::{Error as ValueError, MapDeserializer};
+use toml::Spanned;
+
+use super::units::{HumanDuration, HumanSize};
+
+/// A table with the sections that hold for it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawTable {
+    #[serde(default)]
+    pub(crate) source: RawSource,
+    #[serde(default)]
+    pub(crate) sink: RawSink,
+    #[serde(default)]
+    pub(crate) upload: RawUpload,
+    #[serde(default)]
+    pub(crate) poll: RawPoll,
+    pub(crate) site_column: Option<Spanned<String>>,
+    pub(crate) site: Option<Spanned<String>>,
+    pub(crate) sites: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(crate) time_column: Option<Spanned<String>>,
+    pub(crate) time_format: Option<Spanned<String>>,
+    pub(crate) timezone: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) fold: RawFold,
+    pub(crate) tie_column: Option<Spanned<String>>,
+    pub(crate) null_values: Option<Vec<String>>,
+    #[serde(default)]
+    #[expect(clippy::zero_sized_map_values, reason = "text is the only kind so far, and is written as a value")]
+    pub(crate) columns: BTreeMap<Spanned<String>, ColumnKind>,
+}
+
+/// Where rows come from.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [source]")]
+pub(crate) struct RawSource {
+    pub(crate) kind: Option<Spanned<SourceKind>>,
+    pub(crate) path: Option<Spanned<String>>,
+    pub(crate) delimiter: Option<Spanned<String>>,
+    pub(crate) time_unit: Option<Spanned<RawTimeUnit>>,
+    pub(crate) id: Option<Spanned<String>>,
+}
+
+/// Where objects go.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [sink]")]
+pub(crate) struct RawSink {
+    pub(crate) url: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) s3: RawS3,
+}
+
+/// How the S3 server is reached; read where `url` begins with `s3://`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [sink.s3]")]
+pub(crate) struct RawS3 {
+    pub(crate) endpoint: Option<Spanned<String>>,
+    pub(crate) region: Option<Spanned<String>>,
+    pub(crate) path_style: Option<bool>,
+    pub(crate) profile: Option<Spanned<String>>,
+    pub(crate) checksum: Option<Spanned<String>>,
+    pub(crate) allow_http: Option<bool>,
+}
+
+/// What objects look like, and how many are on their way.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [upload]")]
+pub(crate) struct RawUpload {
+    #[serde(default)]
+    pub(crate) format: RawFormat,
+    #[serde(default)]
+    pub(crate) compression: RawCompression,
+    pub(crate) batch_rows_max: Option<Spanned<i64>>,
+    pub(crate) batch_bytes_max: Option<Spanned<HumanSize>>,
+    pub(crate) in_flight_max: Option<Spanned<i64>>,
+    pub(crate) memory_max: Option<Spanned<HumanSize>>,
+    pub(crate) key: Option<Spanned<String>>,
+}
+
+/// When rows are looked for, and from when on.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [poll]")]
+pub(crate) struct RawPoll {
+    pub(crate) interval: Option<Spanned<HumanDuration>>,
+    pub(crate) fallback: Option<Spanned<String>>,
+    pub(crate) drain: Option<Spanned<HumanDuration>>,
+    pub(crate) future_tolerance: Option<Spanned<HumanDuration>>,
+}
+
+/// The kinds of source there are, and those that are known and still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SourceKind {
+    Csv,
+    Sqlite,
+    Postgres,
+    Mysql,
+    Oracle,
+}
+
+/// Unit of times that a database holds as numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawTimeUnit {
+    S,
+    Ms,
+    Us,
+}
+
+/// Spelling of rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawFormat {
+    #[default]
+    Cr1000x,
+    Ndjson,
+}
+
+/// Compression of objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawCompression {
+    #[default]
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// Local times that a zone shows twice or never.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawFold {
+    #[default]
+    Earlier,
+    Later,
+    Reject,
+}
+
+/// What the values of a column are, whatever they look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ColumnKind {
+    Text,
+}
+
+/// The section in which a key is at home, if there is one.
+pub(crate) fn home_of(key: &str) -> Option<&'static str> {
+    if knows::<RawSource>(key) {
+        Some("[source]")
+    } else if knows::<RawSink>(key) {
+        Some("[sink]")
+    } else if knows::<RawS3>(key) {
+        Some("[sink.s3]")
+    } else if knows::<RawUpload>(key) {
+        Some("[upload]")
+    } else if knows::<RawPoll>(key) {
+        Some("[poll]")
+    } else {
+        knows::<RawTable>(key).then_some("[tables.NAME]")
+    }
+}
+
+/// Whether `T` has a field `key`: serde refuses an unknown one before it looks at its value.
+fn knows<'de, T: Deserialize<'de>>(key: &'de str) -> bool {
+    let only_key = MapDeserializer::<_, ValueError>::new(std::iter::once((key, ())));
+    !T::deserialize(only_key).is_err_and(|error| error.to_string().starts_with("unknown field"))
+}

@@ -1,0 +1,88 @@
+//! The `[source]` section.
+
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+
+use super::super::SourceSettings;
+use super::super::path::{expand, folder_of, resolve};
+use super::super::raw::{RawSource, RawTimeUnit, SourceKind};
+use super::{Check, Checked};
+use crate::source::{SiteRule, TableShape, csv, sqlite};
+
+impl Check<'_> {
+    /// Which source the section names, and its identity.
+    pub(super) fn source(&self, raw: &RawSource, shape: &TableShape) -> Checked<(SourceSettings, String)> {
+        let remedy = "set kind = \"csv\" or \"sqlite\" under [source]";
+        let kind = self.required(raw.kind.as_ref(), "source.kind", remedy)?;
+        if !matches!(kind.get_ref(), SourceKind::Csv | SourceKind::Sqlite) {
+            return Err(self.at(kind, "this kind of source comes later; use \"csv\" or \"sqlite\""));
+        }
+        let remedy = "set path under [source], such as \"data/{table}.csv\"";
+        let written = self.required(raw.path.as_ref(), "source.path", remedy)?;
+        self.text(Some(written), "path")?;
+        let path = expand(written.get_ref(), self.table).map_err(|error| self.at(written, error))?;
+        let path = resolve(&folder_of(self.document.path()), &path);
+
+        // A path, unlike an account, holds no secret.
+        let by_place = |kind: &str| format!("{kind}:{}", path.display());
+        let id = self.text(raw.id.as_ref(), "id")?;
+        if *kind.get_ref() == SourceKind::Csv {
+            let id = id.unwrap_or_else(|| by_place("csv"));
+            return Ok((SourceSettings::Csv(self.csv(raw, written.get_ref(), path)?), id));
+        }
+        let id = id.unwrap_or_else(|| by_place("sqlite"));
+        Ok((SourceSettings::Sqlite(self.sqlite(raw, shape, path)?), id))
+    }
+
+    fn csv(&self, raw: &RawSource, written: &str, path: PathBuf) -> Checked<csv::Settings> {
+        if let Some(unit) = &raw.time_unit {
+            return Err(self.at(unit, "a file holds times as text, which have no unit; remove this key"));
+        }
+        let delimiter = self.delimiter(raw.delimiter.as_ref())?;
+        let folder = folder_of(self.document.path());
+        let own = path
+            .strip_prefix(&folder)
+            .ok()
+            .filter(|own| is_pattern(own) && !Path::new(written).is_absolute());
+        // Of a pattern beside the configuration, the folder is meant as it is.
+        let path = own
+            .map(|own| Path::new(&glob::Pattern::escape(&folder.to_string_lossy())).join(own))
+            .unwrap_or(path);
+        Ok(csv::Settings { path, delimiter })
+    }
+
+    fn sqlite(&self, raw: &RawSource, shape: &TableShape, path: PathBuf) -> Checked<sqlite::Settings> {
+        if let Some(delimiter) = &raw.delimiter {
+            return Err(self.at(delimiter, "a database has no delimiter; remove this key"));
+        }
+        if let SiteRule::Template(template) = &shape.site {
+            let what = format!("site = \"{template}\" is for files, and the source is a database");
+            return Err(self.document.error(
+                &self.header,
+                what,
+                "set site_column, or site to the one site's id",
+            ));
+        }
+        let time_unit = match raw.time_unit.as_ref().map(Spanned::get_ref) {
+            None | Some(RawTimeUnit::S) => sqlite::TimeUnit::Seconds,
+            Some(RawTimeUnit::Ms) => sqlite::TimeUnit::Milliseconds,
+            Some(RawTimeUnit::Us) => sqlite::TimeUnit::Microseconds,
+        };
+        Ok(sqlite::Settings { path, time_unit })
+    }
+
+    fn delimiter(&self, raw: Option<&Spanned<String>>) -> Checked<u8> {
+        let Some(raw) = raw else { return Ok(b',') };
+        match raw.get_ref().as_bytes() {
+            [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
+            _ => {
+                Err(self.at(raw, "delimiter is not one ASCII character; use \",\", \";\", \"|\" or \"\\t\""))
+            }
+        }
+    }
+}
+
+fn is_pattern(path: &Path) -> bool {
+    path.to_string_lossy().contains(['*', '?', '['])
+}

@@ -1,0 +1,130 @@
+//! The `[upload]` and `[poll]` sections.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::super::raw::{RawCompression, RawFormat, RawPoll, RawUpload};
+use super::super::units::{parse_duration, show_size};
+use super::super::{Poll, Upload};
+use super::{Check, Checked};
+use crate::clock;
+use crate::key::KeyTemplate;
+use crate::payload::{Compression, Format, cr1000x};
+use crate::source::Limits;
+use crate::uploader::Fallback;
+
+const BATCH_ROWS: RangeInclusive<i64> = 1..=1_000_000;
+const BATCH_ROWS_DEFAULT: usize = 10_000;
+const BATCH_BYTES: RangeInclusive<u64> = 1 << 10..=1 << 30;
+const BATCH_BYTES_DEFAULT: usize = 8 << 20;
+const IN_FLIGHT: RangeInclusive<i64> = 1..=256;
+const IN_FLIGHT_DEFAULT: usize = 16;
+const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
+const MEMORY_BYTES_DEFAULT: usize = 48 << 20;
+/// Batches that must find room in the memory: one as rows while another is a payload.
+const BATCHES_IN_MEMORY_MIN: usize = 2;
+/// Part of the memory for batches that are being filled; the rest is for those on their way.
+const GROUPS_PART: usize = 2;
+
+const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(7 * 24);
+const INTERVAL_DEFAULT: Duration = Duration::from_mins(1);
+const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
+const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
+const FUTURE_TOLERANCE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(366 * 24);
+const FUTURE_TOLERANCE_DEFAULT: Duration = Duration::from_hours(1);
+const FALLBACK_DEFAULT: Fallback = Fallback::Before { seconds: 3 * 3_600 };
+
+/// Reads a fallback: how long ago, a date with or without a time, or `all`.
+///
+/// # Errors
+/// A message with its remedy after a semicolon.
+pub fn parse_fallback(text: &str) -> Result<Fallback, String> {
+    if text == "all" {
+        return Ok(Fallback::All);
+    }
+    if let Ok(duration) = parse_duration(text) {
+        return Ok(Fallback::Before { seconds: whole_seconds(duration) });
+    }
+    let read = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let timestamp = read(text).or_else(|| read(&format!("{text}T00:00:00Z"))).ok_or_else(|| {
+        format!("'{text}' is no fallback; use a duration such as \"3h\", a date such as \"2025-01-01\" or \"2025-01-01T12:00:00Z\", or \"all\"")
+    })?;
+    Ok(Fallback::At(clock::from_timestamp(timestamp)))
+}
+
+impl Check<'_> {
+    /// What the section says of objects.
+    pub(super) fn upload(&self, raw: &RawUpload) -> Checked<Upload> {
+        let key = match &raw.key {
+            Some(key) => KeyTemplate::parse(key.get_ref()).map_err(|error| self.at(key, error))?,
+            None => KeyTemplate::default(),
+        };
+        Ok(Upload {
+            format: match raw.format {
+                RawFormat::Ndjson => Format::Ndjson,
+                RawFormat::Cr1000x => Format::Cr1000x(cr1000x::Program::default()),
+            },
+            compression: match raw.compression {
+                RawCompression::None => Compression::None,
+                RawCompression::Gzip => Compression::Gzip,
+                RawCompression::Zstd => Compression::Zstd,
+            },
+            key,
+            in_flight_max: self.number(
+                raw.in_flight_max.as_ref(),
+                "in_flight_max",
+                &IN_FLIGHT,
+                IN_FLIGHT_DEFAULT,
+            )?,
+            memory_bytes_max: self.memory_bytes_max(raw)?,
+        })
+    }
+
+    /// Where batches are cut.
+    pub(super) fn limits(&self, raw: &RawUpload) -> Checked<Limits> {
+        let batch_rows_max =
+            self.number(raw.batch_rows_max.as_ref(), "batch_rows_max", &BATCH_ROWS, BATCH_ROWS_DEFAULT)?;
+        let batch_bytes_max =
+            self.size(raw.batch_bytes_max.as_ref(), "batch_bytes_max", &BATCH_BYTES, BATCH_BYTES_DEFAULT)?;
+        let memory_bytes_max = self.memory_bytes_max(raw)?;
+        if batch_bytes_max > memory_bytes_max / BATCHES_IN_MEMORY_MIN {
+            let (batch, memory) = (show_size(batch_bytes_max as u64), show_size(memory_bytes_max as u64));
+            let what = format!("batch_bytes_max of {batch} does not fit twice into memory_max of {memory}");
+            let span =
+                [&raw.batch_bytes_max, &raw.memory_max].into_iter().flatten().next().map(toml::Spanned::span);
+            let span = span.unwrap_or_else(|| self.header.clone());
+            return Err(self.document.error(&span, what, "lower the one or raise the other"));
+        }
+        Ok(Limits { batch_rows_max, batch_bytes_max, group_bytes_max: memory_bytes_max / GROUPS_PART })
+    }
+
+    /// When rows are looked for.
+    pub(super) fn poll(&self, raw: &RawPoll) -> Checked<Poll> {
+        let fallback = match &raw.fallback {
+            Some(text) => parse_fallback(text.get_ref()).map_err(|error| self.at(text, error))?,
+            None => FALLBACK_DEFAULT,
+        };
+        Ok(Poll {
+            interval: self.duration(raw.interval.as_ref(), "interval", &INTERVAL, INTERVAL_DEFAULT)?,
+            fallback,
+            drain: self.duration(raw.drain.as_ref(), "drain", &DRAIN, DRAIN_DEFAULT)?,
+        })
+    }
+
+    /// How far ahead of the clock a row's time may lie.
+    pub(super) fn future_tolerance_s(&self, raw: &RawPoll) -> Checked<i64> {
+        let tolerance = raw.future_tolerance.as_ref();
+        let tolerance =
+            self.duration(tolerance, "future_tolerance", &FUTURE_TOLERANCE, FUTURE_TOLERANCE_DEFAULT)?;
+        Ok(whole_seconds(tolerance))
+    }
+
+    fn memory_bytes_max(&self, raw: &RawUpload) -> Checked<usize> {
+        self.size(raw.memory_max.as_ref(), "memory_max", &MEMORY_BYTES, MEMORY_BYTES_DEFAULT)
+    }
+}
+
+/// Durations that are read are far shorter than what an `i64` of seconds holds.
+fn whole_seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,181 @@
+//! Follows tables for ever, or once: opens what each needs, polls, drains, tells systemd.
+
+mod signals;
+mod supervise;
+mod table;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use livecosmos_state::{SiteId, State, TableName};
+use tokio::task::JoinSet;
+
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::TableConfig;
+use crate::exit::Exit;
+use crate::progress::Progress;
+use crate::sink;
+use crate::stop::Stop;
+use crate::uploader::{Fallback, Plan, Rehearsal, RetryPolicy, Settings, Shared};
+use supervise::Supervisor;
+use table::{Failure, Table};
+
+/// How a command line wants its tables followed.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// End after one pass.
+    pub once: bool,
+    /// Only these sites.
+    pub only: Option<BTreeSet<SiteId>>,
+    /// Overrides the configured fallback.
+    pub fallback: Option<Fallback>,
+    /// Where states are kept.
+    pub state_dir: PathBuf,
+}
+
+/// Retries of a run that is to end by itself.
+const RETRY_ONCE: RetryPolicy = RetryPolicy {
+    wait_min: Duration::from_millis(200),
+    wait_max: Duration::from_secs(3),
+    wait_total_max: Duration::from_secs(10),
+};
+
+/// Retries of a daemon within one pass; after it the site waits for a later one.
+const RETRY_FOREVER: RetryPolicy = RetryPolicy {
+    wait_min: Duration::from_millis(250),
+    wait_max: Duration::from_secs(20),
+    wait_total_max: Duration::from_secs(60),
+};
+
+/// Follows `tables` until a signal comes, or once; returns how the process should end.
+///
+/// # Errors
+/// When the threads of the runtime cannot be started.
+pub fn follow(tables: Vec<TableConfig>, options: &Options) -> std::io::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let drain = tables.iter().map(|table| table.poll.drain).max().unwrap_or_default();
+    let exit = runtime.block_on(async {
+        let stop = Stop::default();
+        let following = follow_all(tables, options, &stop);
+        signals::until_done(following, &stop, drain).await
+    });
+    // A reader that hangs in the kernel must not keep the process from ending.
+    runtime.shutdown_background();
+    Ok(exit)
+}
+
+async fn follow_all(tables: Vec<TableConfig>, options: &Options, stop: &Stop) -> Exit {
+    let shared = shared_limits(&tables);
+    let mut supervisor = Supervisor::default();
+    let mut followed = JoinSet::new();
+    for config in tables {
+        let progress = supervisor.watch(&config.table);
+        let shared = shared.for_table(progress);
+        let (options, stop) = (options.clone(), stop.clone());
+        let status = supervisor.status();
+        followed.spawn(async move {
+            let name = config.table.clone();
+            match Table::open(config, &options, shared, stop, status).await {
+                Ok(table) => table.follow(options.once).await,
+                Err(Failure { exit, message }) => {
+                    tracing::error!(table = %name, "{message}");
+                    exit
+                }
+            }
+        });
+    }
+    let watching = supervisor.start(stop.clone());
+    let mut exits = Vec::new();
+    while let Some(ended) = followed.join_next().await {
+        exits.push(ended.unwrap_or(Exit::Unexpected));
+    }
+    watching.abort();
+    worst(&exits)
+}
+
+/// What a run would do, per table; nothing is changed or created anywhere.
+///
+/// # Errors
+/// The first table that could not be planned: its exit code and a message.
+pub fn rehearse(
+    tables: Vec<TableConfig>,
+    options: &Options,
+) -> Result<Vec<(TableName, Plan)>, (Exit, String)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| (Exit::Unexpected, format!("cannot start threads: {error}")))?;
+    let plans = runtime.block_on(async {
+        let mut plans = Vec::new();
+        for config in tables {
+            let table = config.table.clone();
+            plans.push((table, rehearse_table(config, options).await?));
+        }
+        Ok(plans)
+    });
+    runtime.shutdown_background();
+    plans.map_err(|Failure { exit, message }| (exit, message))
+}
+
+async fn rehearse_table(config: TableConfig, options: &Options) -> Result<Plan, Failure> {
+    let state = state_as_it_is(&options.state_dir, &config)?;
+    let sink = sink::open(&config.sink).await?;
+    let mut source = config.source.open(config.shape.clone())?;
+    let settings = settings(&config, options);
+    let rehearsal = Rehearsal::new(settings, sink, Stop::default(), state, SystemClock.now());
+    let only = options.only.clone();
+    let planned = tokio::task::spawn_blocking(move || rehearsal.run(&mut *source, only.as_ref())).await;
+    planned.map_err(|error| Failure::new(Exit::Unexpected, error))?.map_err(Failure::from)
+}
+
+/// The state without its lock: a dry run may look while a daemon works.
+fn state_as_it_is(dir: &Path, config: &TableConfig) -> Result<State, Failure> {
+    let inspection = livecosmos_state::inspect(dir, &config.table);
+    if let Err(error) = &inspection.load {
+        return Err(error.clone().into());
+    }
+    let new = || State::new(config.table.clone(), config.source_id.clone());
+    let state = inspection.whole().map_or_else(new, |whole| whole.state.clone());
+    table::check_source(&state, config)?;
+    Ok(state)
+}
+
+fn settings(config: &TableConfig, options: &Options) -> Settings {
+    Settings {
+        table: config.table.clone(),
+        source_id: config.source_id.clone(),
+        key: config.upload.key.clone(),
+        format: config.upload.format.clone(),
+        compression: config.upload.compression,
+        config_digest: config.digest.clone(),
+        fallback: options.fallback.unwrap_or(config.poll.fallback),
+        retry: if options.once { RETRY_ONCE } else { RETRY_FOREVER },
+    }
+}
+
+fn shared_limits(tables: &[TableConfig]) -> Shared {
+    let in_flight_max = tables.iter().map(|table| table.upload.in_flight_max).max().unwrap_or(1);
+    let memory_bytes_max = tables.iter().map(|table| table.upload.memory_bytes_max).max().unwrap_or(0);
+    Shared::new(in_flight_max, memory_bytes_max, Progress::default())
+}
+
+/// The code that says most: a state that is in danger before a sink that is away.
+fn worst(exits: &[Exit]) -> Exit {
+    const ORDER: [Exit; 9] = [
+        Exit::StateCorrupt,
+        Exit::StateUnwritable,
+        Exit::Locked,
+        Exit::Config,
+        Exit::Denied,
+        Exit::Unreachable,
+        Exit::SitesFailed,
+        Exit::Unexpected,
+        Exit::Usage,
+    ];
+    ORDER.into_iter().find(|exit| exits.contains(exit)).unwrap_or(Exit::Done)
+}
+
+/// The shared clock of the process.
+fn clock() -> Arc<dyn crate::clock::Clock> {
+    Arc::new(SystemClock)
+}

@@ -1,0 +1,258 @@
+//! One table's life: opened, polled, reported, closed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use livecosmos_state::{Commit, CommitError, Observer, OpenError, Opened, Origin, State, Store};
+
+use super::supervise::{Status, idle};
+use super::{Options, RETRY_FOREVER, RETRY_ONCE};
+use crate::config::TableConfig;
+use crate::exit::Exit;
+use crate::progress::Progress;
+use crate::quarantine::Quarantine;
+use crate::sink::{self, Guard, Sink, SinkError};
+use crate::source::{Source, SourceError};
+use crate::stop::Stop;
+use crate::uploader::{LiveUploader, PassError, PassReport, Shared, SiteError, settle};
+
+/// Why a table cannot be followed: what to tell the operator, and how to end.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) exit: Exit,
+    pub(super) message: String,
+}
+
+impl Failure {
+    pub(super) fn new(exit: Exit, message: impl ToString) -> Self {
+        Self { exit, message: message.to_string() }
+    }
+}
+
+/// A table that is being followed.
+pub(super) struct Table {
+    config: TableConfig,
+    options: Options,
+    uploader: Arc<LiveUploader>,
+    source: Option<Box<dyn Source>>,
+    progress: Progress,
+    stop: Stop,
+    status: Status,
+}
+
+impl Table {
+    /// Opens the state, then the sink, then the source: nothing is touched by a second daemon.
+    pub(super) async fn open(
+        config: TableConfig,
+        options: &Options,
+        shared: Shared,
+        stop: Stop,
+        status: Status,
+    ) -> Result<Self, Failure> {
+        let store = open_store(&config, options)?;
+        let quarantine = Quarantine::open(&options.state_dir, &config.table)
+            .map_err(|error| Failure::new(Exit::StateUnwritable, error))?;
+        let source = config.source.open(config.shape.clone())?;
+        let sink = open_sink(&config, options, &stop).await?;
+        let progress = shared.progress().clone();
+        let observer = Arc::new(CommitLog { table: config.table.to_string(), progress: progress.clone() });
+        let settings = super::settings(&config, options);
+        let uploader =
+            LiveUploader::new(settings, sink, store, observer, quarantine, super::clock(), stop.clone(), shared);
+        status.ready();
+        let uploader = Arc::new(uploader);
+        Ok(Self { config, options: options.clone(), uploader, source: Some(source), progress, stop, status })
+    }
+
+    /// Polls until the stop, or once; returns how the process should end.
+    pub(super) async fn follow(mut self, once: bool) -> Exit {
+        let mut first = true;
+        let exit = loop {
+            let begun = Instant::now();
+            let Some(report) = self.pass().await else { break Exit::Unexpected };
+            self.say(&report, begun.elapsed());
+            if let Some(exit) = self.ends(&report, once, first) {
+                break exit;
+            }
+            first = false;
+            if !report.again {
+                idle(self.config.poll.interval.saturating_sub(begun.elapsed()), &self.progress, &self.stop).await;
+            }
+            if self.stop.is_requested() {
+                break Exit::Done;
+            }
+        };
+        match Arc::try_unwrap(self.uploader).map(LiveUploader::close) {
+            Ok(Err(error)) => {
+                tracing::error!(table = %self.config.table, %error, "the last commit failed");
+                Exit::StateUnwritable
+            }
+            _ => exit,
+        }
+    }
+
+    async fn pass(&mut self) -> Option<PassReport> {
+        let source = match self.source.take() {
+            Some(source) => source,
+            None => self.config.source.open(self.config.shape.clone()).ok()?,
+        };
+        let (source, report) = self.uploader.pass(source, self.options.only.as_ref()).await;
+        self.source = source;
+        Some(report)
+    }
+
+    /// Whether this report is the last, and how the process should end.
+    fn ends(&self, report: &PassReport, once: bool, first: bool) -> Option<Exit> {
+        let exit = match &report.error {
+            Some(error @ PassError::State(_)) => return Some(Exit::from(error)),
+            // What does not fit at the first look never did; later it may be put right under us.
+            Some(error @ PassError::Source(SourceError::Config(_))) if first => return Some(Exit::from(error)),
+            Some(error) => Exit::from(error),
+            None => exit_of_sites(report),
+        };
+        if self.stop.is_requested() {
+            return Some(Exit::Done);
+        }
+        let is_over = once && !(report.again && report.error.is_none());
+        is_over.then_some(exit)
+    }
+
+    fn say(&self, report: &PassReport, took: Duration) {
+        let table = &self.config.table;
+        for notice in &report.source.notices {
+            tracing::warn!(%table, "{notice}");
+        }
+        let totals = report.totals;
+        if let Some(error) = &report.error {
+            tracing::error!(%table, "{error}");
+            self.status.say(&format!("{table}: {error}"));
+        } else if totals.objects > 0 || !report.failures.is_empty() {
+            let failed_sites = report.failures.len();
+            tracing::info!(%table, objects = totals.objects, rows = totals.rows, bytes = totals.stored_bytes,
+                failed_sites, took_ms = took.as_millis(), "stored");
+            self.status.say(&format!("{table}: {} rows in {} objects, {failed_sites} sites failed", totals.rows, totals.objects));
+        }
+        if report.source.future_rows > 0 {
+            tracing::warn!(%table, rows = report.source.future_rows, "rows lie in the future; they do not move the watermark");
+        }
+    }
+}
+
+fn open_store(config: &TableConfig, options: &Options) -> Result<Store, Failure> {
+    let Opened { store, origin, .. } =
+        Store::open(&livecosmos_state::Options::default(), &options.state_dir, &config.table)?;
+    if let Origin::Backup { .. } = &origin {
+        tracing::warn!(table = %config.table, ?origin, "the state was rescued from its backup");
+    }
+    check_source(store.state(), config)?;
+    Ok(store)
+}
+
+/// A state says what was sent from one source; of another source it says nothing.
+pub(super) fn check_source(state: &State, config: &TableConfig) -> Result<(), Failure> {
+    if state.source.is_empty() || state.source == config.source_id {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Config,
+        format!(
+            "the state of table {} belongs to source '{}', and the configuration names '{}'; if it is the same \
+             source under another name, set `id = \"{}\"` under [source], else choose another --state-dir",
+            config.table, state.source, config.source_id, state.source
+        ),
+    ))
+}
+
+/// A daemon waits for a sink that is away; a one-shot run gives up soon.
+async fn open_sink(config: &TableConfig, options: &Options, stop: &Stop) -> Result<Arc<dyn Sink>, Failure> {
+    let sink = sink::open(&config.sink).await?;
+    let policy = if options.once { RETRY_ONCE } else { RETRY_FOREVER };
+    let guard = loop {
+        match settle(&policy, stop, || sink.probe()).await {
+            Ok(guard) => break guard,
+            Err(SiteError::Sink(error @ SinkError::Retry(_))) if !options.once => {
+                tracing::error!(table = %config.table, "{error}");
+            }
+            Err(SiteError::Sink(error)) => return Err(error.into()),
+            Err(error) => return Err(Failure::new(Exit::Done, error)),
+        }
+    };
+    if guard == Guard::LookFirst {
+        tracing::warn!(table = %config.table, sink = sink.describe(),
+            "this server ignores create-if-absent: it is asked before each put, but two simultaneous writers are not excluded");
+    }
+    Ok(sink)
+}
+
+/// All sites are well, or some failed; or the sink was simply away.
+fn exit_of_sites(report: &PassReport) -> Exit {
+    let away = |error: &SiteError| matches!(error, SiteError::Sink(SinkError::Retry(_)));
+    if report.failures.is_empty() {
+        Exit::Done
+    } else if report.totals.objects == 0 && report.failures.values().all(away) {
+        Exit::Unreachable
+    } else {
+        Exit::SitesFailed
+    }
+}
+
+impl From<&PassError> for Exit {
+    fn from(error: &PassError) -> Self {
+        match error {
+            PassError::Source(error) => error.into(),
+            PassError::Sink(error) => error.into(),
+            PassError::State(_) | PassError::Quarantine(_) => Self::StateUnwritable,
+            PassError::Reader(_) => Self::Unexpected,
+        }
+    }
+}
+
+impl From<PassError> for Failure {
+    fn from(error: PassError) -> Self {
+        Self::new(Exit::from(&error), error)
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::new(Exit::from(&error), error)
+    }
+}
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Self {
+        Self::new(Exit::from(&error), error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::new(Exit::from(&error), error)
+    }
+}
+
+/// Says what the state's writer meets; a full disk that is waited for is a sign of life.
+struct CommitLog {
+    table: String,
+    progress: Progress,
+}
+
+impl Observer for CommitLog {
+    fn committed(&self, commit: &Commit) {
+        self.progress.step();
+        tracing::trace!(table = self.table, generation = commit.generation, edits = commit.edits, "committed");
+    }
+
+    fn stalled(&self, error: &CommitError, attempt: u32) {
+        self.progress.step();
+        tracing::error!(table = self.table, attempt, "{error}; no upload begins until there is room");
+    }
+
+    fn resumed(&self) {
+        tracing::info!(table = self.table, "the state can be written again");
+    }
+
+    fn failed(&self, error: &CommitError) {
+        tracing::error!(table = self.table, "{error}");
+    }
+}

@@ -1,0 +1,19 @@
+//! livecosmos: every new row, once, in the cloud.
+//!
+//! Start reading at [`uploader`]: the whole promise stands there.
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod daemon;
+pub mod exit;
+pub mod key;
+pub mod logging;
+pub mod payload;
+pub mod progress;
+pub mod quarantine;
+pub mod rows;
+pub mod sink;
+pub mod source;
+pub mod stop;
+pub mod uploader;

@@ -1,0 +1,7 @@
+//! `livecosmos`: every new row, once, in the cloud. Argv in, exit code out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    livecosmos::cli::run(std::env::args_os()).into()
+}

@@ -1,0 +1,119 @@
+//! The JSON of a Campbell Scientific CR1000X logger, as the predecessor wrote it: one document a
+//! batch, a head that describes the columns and then the rows.
+//!
+//! The column of times becomes each row's `time`; every other column is a field. Two passes over
+//! the batch, the types first: no tree of values is built, and each value leaves as the source
+//! wrote it (I6).
+
+mod rank;
+
+use super::compress::PayloadWriter;
+use super::json::{push_string, push_value};
+use super::time::TimeSpeller;
+use crate::rows::{Batch, Schema};
+
+use rank::Rank;
+
+/// Digits of a second that the format always shows; a source that is finer keeps its own.
+const FRACTION_DIGITS_MIN: u8 = 6;
+
+/// Brackets and names around a row.
+const ROW_BYTES: usize = r#"{"time":"2025-01-02T00:00:00.000000000","vals":[]},"#.len();
+/// Names and values that describe a field.
+const FIELD_BYTES: usize = 100;
+
+/// The logger program that a payload names in its head.
+///
+/// Its default is not this daemon's version: an upgrade must not change the bytes of a payload that
+/// is being tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The program's name.
+    pub name: String,
+    /// The program's version.
+    pub version: String,
+}
+
+impl Default for Program {
+    fn default() -> Self {
+        Self { name: "livecosmos".to_owned(), version: "1".to_owned() }
+    }
+}
+
+/// Writes `batch`.
+pub(super) fn write(batch: &Batch, program: &Program, writer: &mut PayloadWriter) -> std::io::Result<()> {
+    let ranks = rank::of_columns(&batch.rows);
+    write_head(writer.buffer(), batch, program, &ranks);
+    write_rows(batch, writer)?;
+    writer.buffer().extend_from_slice(b"]}");
+    writer.advance()
+}
+
+/// About how long the payload of `batch` is: exact but for quotes and escapes.
+pub(super) fn expected_bytes(batch: &Batch) -> usize {
+    let schema = batch.rows.schema();
+    let fields: usize = schema.columns.iter().map(|name| name.len() + FIELD_BYTES).sum();
+    let separators = batch.rows.len() * schema.columns.len() * r#","#.len();
+    let text_quotes = batch.rows.len() * r#""""#.len();
+    batch.rows.value_bytes() + fields + separators + text_quotes + batch.rows.len() * ROW_BYTES + FIELD_BYTES
+}
+
+fn write_head(out: &mut Vec<u8>, batch: &Batch, program: &Program, ranks: &[Rank]) {
+    let site = batch.site.as_str();
+    let codes: Vec<String> = site.bytes().map(|code| code.to_string()).collect();
+    out.extend_from_slice(br#"{"head":{"transaction":0,"signature":111111,"environment":{"station_name":"#);
+    push_string(out, site);
+    out.extend_from_slice(br#","table_name":"default","model":"CR1000X","serial_no":"#);
+    push_string(out, &codes.join("-"));
+    out.extend_from_slice(br#","os_version":"CR1000X.Std.07.02","prog_name":"#);
+    push_string(out, &format!("CPU:{}-{}.CR1X", program.name, program.version));
+    out.extend_from_slice(br#"},"fields":["#);
+    write_fields(out, batch.rows.schema(), ranks);
+    out.extend_from_slice(br#"]},"data":["#);
+}
+
+fn write_fields(out: &mut Vec<u8>, schema: &Schema, ranks: &[Rank]) {
+    let fields = schema.columns.iter().zip(ranks).enumerate().filter(|(column, _)| *column != schema.time);
+    for (position, (_, (name, rank))) in fields.enumerate() {
+        out.extend_from_slice(if position == 0 { br#"{"name":"# } else { br#",{"name":"# });
+        push_string(out, name);
+        out.extend_from_slice(br#","type":""#);
+        out.extend_from_slice(rank.xsd().as_bytes());
+        out.extend_from_slice(br#"","units":"","process":""#);
+        out.extend_from_slice(process(name).as_bytes());
+        out.extend_from_slice(br#"","settable":false}"#);
+    }
+}
+
+fn write_rows(batch: &Batch, writer: &mut PayloadWriter) -> std::io::Result<()> {
+    let time_column = batch.rows.schema().time;
+    let mut speller = TimeSpeller::default();
+    for (row, time) in batch.rows.times().iter().enumerate() {
+        let out = writer.buffer();
+        out.extend_from_slice(if row == 0 { br#"{"time":""# } else { br#",{"time":""# });
+        speller.push(out, time.time, time.digits.max(FRACTION_DIGITS_MIN));
+        out.extend_from_slice(br#"","vals":["#);
+        let values = batch.rows.values(row).enumerate().filter(|(column, _)| *column != time_column);
+        for (position, (_, value)) in values.enumerate() {
+            if position > 0 {
+                out.push(b',');
+            }
+            push_value(out, value);
+        }
+        out.extend_from_slice(b"]}");
+        writer.advance()?;
+    }
+    Ok(())
+}
+
+/// How a logger says that a column came about: by the ending of its name, in any case.
+fn process(column: &str) -> &'static str {
+    let ending = column.rsplit_once('_').map_or("", |(_, ending)| ending);
+    ["Std", "Avg", "Max", "Min", "Mom", "Tot", "Cov"]
+        .into_iter()
+        .find(|process| process.eq_ignore_ascii_case(ending))
+        .unwrap_or("Smp")
+}
+
+#[cfg(test)]
+mod tests;

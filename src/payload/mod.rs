@@ -1,0 +1,76 @@
+//! Rows to bytes. Pure: the same batch, settings and version give the same bytes.
+
+mod compress;
+pub mod cr1000x;
+mod json;
+mod ndjson;
+mod time;
+
+use bytes::Bytes;
+
+pub use compress::Compression;
+
+use crate::rows::Batch;
+
+/// How rows are spelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a row, values as the source wrote them.
+    Ndjson,
+    /// A Campbell CR1000X logger's JSON, one document a batch.
+    Cr1000x(cr1000x::Program),
+}
+
+/// A payload ready to be stored.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    /// The bytes as stored: compressed, where that is set.
+    pub bytes: Bytes,
+    /// SHA-256 of the payload before compression.
+    pub digest: [u8; 32],
+    /// Length before compression, in bytes.
+    pub payload_bytes: u64,
+}
+
+impl Format {
+    /// Ending of a key, with its dot, before that of the compression.
+    #[must_use]
+    pub fn extension(&self) -> &'static str {
+        match self {
+            Self::Ndjson => ".ndjson",
+            Self::Cr1000x(_) => ".json",
+        }
+    }
+
+    /// Media type of the payload.
+    #[must_use]
+    pub fn content_type(&self) -> &'static str {
+        match self {
+            Self::Ndjson => "application/x-ndjson",
+            Self::Cr1000x(_) => "application/json",
+        }
+    }
+
+    /// Spells `batch` and compresses it on the way: the uncompressed payload is never held whole
+    /// when `compression` is set.
+    ///
+    /// # Errors
+    /// Only what the compression library reports.
+    pub fn encode(&self, batch: &Batch, compression: Compression) -> std::io::Result<Encoded> {
+        let expected_bytes = match self {
+            Self::Ndjson => ndjson::expected_bytes(batch),
+            Self::Cr1000x(_) => cr1000x::expected_bytes(batch),
+        };
+        let mut writer = compress::PayloadWriter::new(compression, expected_bytes)?;
+        match self {
+            Self::Ndjson => ndjson::write(batch, &mut writer)?,
+            Self::Cr1000x(program) => cr1000x::write(batch, program, &mut writer)?,
+        }
+        writer.finish()
+    }
+}
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Where objects go: the contract every sink keeps.
+
+mod facts;
+mod key;
+pub mod local;
+pub mod memory;
+pub mod s3;
+mod settings;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+pub use facts::{Facts, FactsError, hex};
+pub use settings::{Checksum, InvalidSettings, S3Settings, Settings};
+
+/// Makes the sink that `settings` describe. Stores nothing; [`Sink::probe`] is the first to write.
+///
+/// # Errors
+/// [`SinkError::Fatal`] where an S3 endpoint cannot be used or no region is known.
+pub async fn open(settings: &Settings) -> Result<Arc<dyn Sink>, SinkError> {
+    Ok(match settings {
+        Settings::Local(folder) => Arc::new(local::LocalSink::new(folder.clone())),
+        Settings::Memory => Arc::new(memory::MemorySink::new()),
+        Settings::S3(settings) => Arc::new(s3::S3Sink::open(settings).await?),
+    })
+}
+
+/// Stores objects, each once.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Stores `object` under `key` unless the key is taken.
+    ///
+    /// Returns only when the bytes are durable. [`PutOutcome::Exists`] says that the key is taken,
+    /// by whomever; nothing is ever overwritten where [`Sink::probe`] answered
+    /// [`Guard::CreateIfAbsent`]. A put whose fate is unknown (a lost reply) is an error of kind
+    /// [`SinkError::Retry`]: the next put of the same key tells.
+    ///
+    /// # Errors
+    /// [`SinkError::Retry`] is worth another try, [`SinkError::Refused`] is not,
+    /// [`SinkError::Fatal`] and [`SinkError::Denied`] stop the table.
+    async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError>;
+
+    /// The facts of the object under `key`; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Sink::put`]; an object without readable facts is [`SinkError::Refused`].
+    async fn head(&self, key: &str) -> Result<Option<Facts>, SinkError>;
+
+    /// Keys that start with `prefix` and are not below `from`, in byte order, at most `keys_max`.
+    ///
+    /// # Errors
+    /// As [`Sink::put`].
+    async fn list(&self, prefix: &str, from: &str, keys_max: usize) -> Result<Vec<String>, SinkError>;
+
+    /// Finds out, by trying it on a probe key, whether create-if-absent is honoured. From then on
+    /// the sink looks before each put where it is not.
+    ///
+    /// # Errors
+    /// As [`Sink::put`]; a bucket that does not exist is [`SinkError::Fatal`].
+    async fn probe(&self) -> Result<Guard, SinkError>;
+
+    /// For messages: scheme, host and path, never a secret.
+    fn describe(&self) -> &str;
+}
+
+/// What keeps two writers from storing one key twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// The sink itself: it creates only what is absent.
+    CreateIfAbsent,
+    /// Only our look before each put: two simultaneous writers are not excluded.
+    LookFirst,
+}
+
+/// Bytes with their description.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// As stored: encoded and compressed.
+    pub bytes: Bytes,
+    /// Media type, such as `application/x-ndjson`.
+    pub content_type: &'static str,
+    /// `gzip` or `zstd`, where the bytes are.
+    pub content_encoding: Option<&'static str>,
+    /// What the object holds.
+    pub facts: Arc<Facts>,
+}
+
+/// How a put ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// Ours is stored.
+    Stored,
+    /// The key is taken. [`Sink::head`] says by what.
+    Exists,
+}
+
+/// Why a sink did not do as asked, by what follows from it. Messages name the sink and the key.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SinkError {
+    /// Worth another try: unreachable, overloaded, reply lost.
+    #[error("{0}")]
+    Retry(String),
+    /// This object is not taken, and another try would not change that.
+    #[error("{0}")]
+    Refused(String),
+    /// Credentials are refused. Exit 77.
+    #[error("{0}")]
+    Denied(String),
+    /// Nothing can be stored until the operator acts: no such bucket, wrong endpoint. Exit 78.
+    #[error("{0}")]
+    Fatal(String),
+}

@@ -1,0 +1,188 @@
+//! Objects in a bucket of S3, or of a server that speaks its protocol.
+//!
+//! The SDK makes one attempt per call: retries are the uploader's, with one back-off for all sinks, and
+//! each is signed anew. The facts of an object are its user metadata (`x-amz-meta-livecosmos-…`).
+//!
+//! S3 answers 412 to a put with `If-None-Match: *` on a taken key. Some servers ignore that header and
+//! overwrite, so [`Sink::probe`] tries it once, and where it does not hold each put looks first.
+
+mod checks;
+mod client;
+mod error;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, ConfigLoader};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ChecksumAlgorithm;
+
+use super::settings::{Checksum, S3Settings};
+use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
+use error::{Place, status};
+
+/// The key that [`Sink::probe`] tries create-if-absent on, after the prefix.
+const PROBE_KEY: &str = ".livecosmos/probe";
+/// What stands there: an operator may find it and wonder.
+const PROBE_BYTES: &[u8] = b"livecosmos tries here whether this server creates an object only where there is none\n";
+/// Keys asked for at once; S3 gives no more.
+const PAGE_KEYS_MAX: usize = 1000;
+
+/// A bucket, or what is below a prefix of one.
+#[derive(Debug)]
+pub struct S3Sink {
+    client: Client,
+    bucket: String,
+    /// Empty, or ends with a slash.
+    prefix: String,
+    checksum: Option<ChecksumAlgorithm>,
+    look_first: AtomicBool,
+    place: Place,
+}
+
+impl S3Sink {
+    /// Finds region and credentials' sources; sends nothing to the bucket yet.
+    ///
+    /// # Errors
+    /// [`SinkError::Fatal`] where no region is known or the endpoint cannot be used.
+    pub async fn open(settings: &S3Settings) -> Result<Self, SinkError> {
+        Self::open_with(settings, aws_config::defaults(BehaviorVersion::latest())).await
+    }
+
+    /// As [`S3Sink::open`], with credentials and files from `loader` instead of this machine's.
+    ///
+    /// # Errors
+    /// As [`S3Sink::open`].
+    pub async fn open_with(settings: &S3Settings, loader: ConfigLoader) -> Result<Self, SinkError> {
+        let connected = client::connect(settings, loader).await?;
+        let slash = if settings.prefix.is_empty() { "" } else { "/" };
+        Ok(Self {
+            client: connected.client,
+            bucket: settings.bucket.clone(),
+            prefix: format!("{}{slash}", settings.prefix),
+            checksum: algorithm(settings.checksum),
+            look_first: AtomicBool::new(false),
+            place: connected.place,
+        })
+    }
+
+    fn put_request(&self, key: &str, bytes: ByteStream) -> PutObjectFluentBuilder {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(format!("{}{key}", self.prefix))
+            .if_none_match("*")
+            .set_checksum_algorithm(self.checksum.clone())
+            .body(bytes)
+    }
+
+    /// Sends one conditional put; what is there already is an outcome, not an error.
+    async fn send(&self, key: &str, request: PutObjectFluentBuilder) -> Result<PutOutcome, SinkError> {
+        match request.send().await {
+            Ok(_) => Ok(PutOutcome::Stored),
+            Err(error) if status(&error) == Some(412) => Ok(PutOutcome::Exists),
+            Err(error) => Err(self.place.explain(&format!("store '{}{key}'", self.prefix), &error)),
+        }
+    }
+}
+
+#[async_trait]
+impl Sink for S3Sink {
+    async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
+        key::check(key)?;
+        if self.look_first.load(Ordering::Relaxed) && self.metadata(key).await?.is_some() {
+            return Ok(PutOutcome::Exists);
+        }
+        let request = self
+            .put_request(key, object.bytes.clone().into())
+            .content_type(object.content_type)
+            .set_content_encoding(object.content_encoding.map(str::to_owned))
+            .set_metadata(Some(object.facts.to_metadata().into_iter().collect()));
+        self.send(key, request).await
+    }
+
+    /// A bucket that does not exist looks like an absent object here; [`Sink::probe`] tells.
+    async fn head(&self, key: &str) -> Result<Option<Facts>, SinkError> {
+        key::check(key)?;
+        let Some(metadata) = self.metadata(key).await? else { return Ok(None) };
+        Facts::from_metadata(&metadata.into_iter().collect()).map(Some).map_err(|error| {
+            SinkError::Refused(format!("object '{}{key}' in {}: {error}", self.prefix, self.place))
+        })
+    }
+
+    async fn list(&self, prefix: &str, from: &str, keys_max: usize) -> Result<Vec<String>, SinkError> {
+        let mut keys = Vec::new();
+        let mut page_after = None;
+        while keys.len() < keys_max {
+            let request = self
+                .client
+                .list_objects_v2()
+                .bucket(&self.bucket)
+                .prefix(format!("{}{prefix}", self.prefix))
+                .max_keys(page_keys(keys_max - keys.len()))
+                .set_start_after(start_after(prefix, from).map(|key| format!("{}{key}", self.prefix)))
+                .set_continuation_token(page_after);
+            let page = request.send().await.map_err(|error| {
+                self.place.explain(&format!("list '{}{prefix}'", self.prefix), &error)
+            })?;
+            let found = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(&self.prefix));
+            keys.extend(found.filter(|key| *key >= from && !key::is_own(key)).map(str::to_owned));
+            page_after = page.next_continuation_token().map(str::to_owned);
+            if page_after.is_none() {
+                break;
+            }
+        }
+        // S3 gives keys in byte order; its directory buckets and some servers do not promise it.
+        keys.sort_unstable();
+        keys.truncate(keys_max);
+        Ok(keys)
+    }
+
+    /// Lists before it writes: some servers make a bucket of any name that is written to, and without
+    /// the right to list S3 answers 403 where [`Sink::head`] expects 404.
+    async fn probe(&self) -> Result<Guard, SinkError> {
+        self.list("", "", 1).await?;
+        let try_it = || self.send(PROBE_KEY, self.put_request(PROBE_KEY, ByteStream::from_static(PROBE_BYTES)));
+        // The first may have been there since an earlier start; the second must find something.
+        let guarded = try_it().await? == PutOutcome::Exists || try_it().await? == PutOutcome::Exists;
+        self.look_first.store(!guarded, Ordering::Relaxed);
+        Ok(if guarded { Guard::CreateIfAbsent } else { Guard::LookFirst })
+    }
+
+    fn describe(&self) -> &str {
+        self.place.as_str()
+    }
+}
+
+impl S3Sink {
+    /// User metadata of an object; `None` where there is no object.
+    async fn metadata(&self, key: &str) -> Result<Option<std::collections::HashMap<String, String>>, SinkError> {
+        let full = format!("{}{key}", self.prefix);
+        match self.client.head_object().bucket(&self.bucket).key(&full).send().await {
+            Ok(found) => Ok(Some(found.metadata.unwrap_or_default())),
+            Err(error) if status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(self.place.explain(&format!("look at '{full}'"), &error)),
+        }
+    }
+}
+
+fn algorithm(checksum: Checksum) -> Option<ChecksumAlgorithm> {
+    match checksum {
+        Checksum::Crc64Nvme => Some(ChecksumAlgorithm::Crc64Nvme),
+        Checksum::Crc32 => Some(ChecksumAlgorithm::Crc32),
+        Checksum::Sha256 => Some(ChecksumAlgorithm::Sha256),
+        Checksum::WhenRequired => None,
+    }
+}
+
+fn page_keys(wanted: usize) -> i32 {
+    i32::try_from(wanted.min(PAGE_KEYS_MAX)).unwrap_or(i32::MAX)
+}
+
+/// A key below `from` with few keys between them: `start-after` is exclusive, and `from` is not.
+fn start_after<'a>(prefix: &str, from: &'a str) -> Option<&'a str> {
+    let last = from.char_indices().next_back()?.0;
+    (from > prefix && last > 0).then_some(&from[..last])
+}

@@ -1,0 +1,109 @@
+//! Rows of CSV files, followed while they grow, are rotated, replaced and compressed.
+//!
+//! A place in a file is the number of bytes of its uncompressed stream before it, and a file is known
+//! by its content ([`assign`]). A row is due if it begins at or behind the place up to which its site
+//! is stored: so a row that arrives late, or from a logger whose clock fell back, is like any other.
+
+mod assign;
+mod columns;
+mod fault;
+mod follow;
+mod head;
+mod listing;
+mod reader;
+mod records;
+mod sights;
+mod sites;
+mod split;
+mod stream;
+mod survey;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
+
+use livecosmos_state::{FileId, SiteId};
+
+pub use head::{Header, Toa5};
+
+use self::follow::Progress;
+use self::listing::Listing;
+use self::sights::Sights;
+use super::{Intake, Pass, Source, SourceError, Start, TableShape};
+
+/// Files that vanished are remembered up to this number, the newest of them, so that one that comes
+/// back is not read twice.
+pub const GONE_FILES_MAX: usize = 1000;
+/// Notices are remembered up to this number, so that each is said once.
+const NOTICES_KEPT_MAX: usize = 1000;
+
+/// Which files, and how they are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// A path, or a pattern with `*`, `?`, `[…]` or `**` that several files match.
+    pub path: PathBuf,
+    /// What stands between two fields: an ASCII character other than a quote or a line end.
+    pub delimiter: u8,
+}
+
+/// Follows one file, or all that match a pattern.
+#[derive(Debug)]
+pub struct CsvSource {
+    settings: Settings,
+    shape: TableShape,
+    listing: Listing,
+    sights: Sights,
+    /// What this process has read, file by file.
+    progress: HashMap<FileId, Progress>,
+    /// The sites that `progress` is about.
+    only: Option<BTreeSet<SiteId>>,
+    /// Notices given: each is said once.
+    said: HashSet<String>,
+}
+
+impl CsvSource {
+    /// Prepares to follow the files that `settings` names; reads nothing yet.
+    ///
+    /// # Errors
+    /// [`SourceError::Config`] for a pattern or a delimiter that makes no sense.
+    pub fn open(settings: Settings, shape: TableShape) -> Result<Self, SourceError> {
+        if !settings.delimiter.is_ascii() || matches!(settings.delimiter, b'"' | b'\r' | b'\n') {
+            let message = "delimiter must be one ASCII character, no quote and no line end; set it to \",\" or \"\\t\"";
+            return Err(SourceError::Config(message.to_owned()));
+        }
+        let listing = Listing::new(&settings.path)?;
+        let (sights, progress, said) = (Sights::default(), HashMap::new(), HashSet::new());
+        Ok(Self { settings, shape, listing, sights, progress, only: None, said })
+    }
+
+    /// For messages: what is followed.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        format!("csv {}", self.settings.path.display())
+    }
+
+    /// Of `notices`, those not given before.
+    fn news(&mut self, notices: Vec<String>) -> Vec<String> {
+        if self.said.len() > NOTICES_KEPT_MAX {
+            self.said.clear();
+        }
+        notices.into_iter().filter(|notice| self.said.insert(notice.clone())).collect()
+    }
+}
+
+impl Source for CsvSource {
+    fn pass(&mut self, start: &Start, intake: &mut dyn Intake) -> Result<Pass, SourceError> {
+        if self.only != start.only {
+            self.only.clone_from(&start.only);
+            self.progress.clear();
+        }
+        let mut pass = Pass::default();
+        let mut survey = self.survey(start);
+        survey.register(intake)?;
+        self.read_all(start, &mut survey, intake, &mut pass)?;
+        survey.check(&self.settings.path)?;
+        pass.bytes_read += self.sights.bytes_read;
+        pass.notices = self.news(std::mem::take(&mut survey.notices));
+        pass.files = survey.into_files();
+        Ok(pass)
+    }
+}

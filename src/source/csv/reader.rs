@@ -1,0 +1,289 @@
+//! Reads the rows of one file: which are due, which cannot be sent, and what their cells are.
+
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use livecosmos_state::{Cursor, FileId, SiteId, Time};
+use memchr::memchr_iter;
+
+use super::columns::Columns;
+use super::fault::Fault;
+use super::records::{Position, Records, Step};
+use super::sites::Sites;
+use super::split::{ROW_BYTES_MAX, ROW_LINES_MAX};
+use crate::clock::shift;
+use crate::rows::{Kind, RowTime};
+use crate::source::{Batcher, Intake, Pass, Reject, Start, Stopped, TableShape};
+
+/// Rows between two questions whether to stop.
+const ROWS_PER_STOP_CHECK: u64 = 4096;
+/// A line number is found by counting from the beginning of the file, unless that is further away.
+const LINE_COUNT_BYTES_MAX: u64 = 64 << 20;
+
+/// What is known of a file before its rows are read.
+#[derive(Debug)]
+pub(super) struct FileFacts<'a> {
+    pub(super) path: PathBuf,
+    pub(super) file: FileId,
+    /// Floors apply to rows that begin before this offset.
+    pub(super) floor_until: u64,
+    pub(super) columns: &'a Columns,
+    /// Lines before the place where reading began; `None` if they were not counted.
+    pub(super) lines_before: Option<u64>,
+}
+
+/// The world of a reader.
+pub(super) struct Reader<'a> {
+    pub(super) facts: FileFacts<'a>,
+    pub(super) shape: &'a TableShape,
+    pub(super) start: &'a Start,
+    pub(super) sites: &'a mut Sites,
+    pub(super) batcher: &'a mut Batcher,
+    pub(super) intake: &'a mut dyn Intake,
+    pub(super) pass: &'a mut Pass,
+    pub(super) times: &'a mut Times,
+    /// Where the first row begins that was passed over because its site is paused.
+    pub(super) passed_over: Option<Position>,
+}
+
+/// Where a stretch of reading ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stretch {
+    /// There is more.
+    More,
+    /// At the end of what is complete.
+    End {
+        /// An unfinished line follows.
+        is_held_back: bool,
+    },
+}
+
+/// Why reading a file ended early.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// The file's fault.
+    File(Fault),
+    /// Asked to stop.
+    Stopped(Stopped),
+}
+
+impl From<Stopped> for ReadError {
+    fn from(stopped: Stopped) -> Self {
+        Self::Stopped(stopped)
+    }
+}
+
+impl Reader<'_> {
+    /// Reads on until about `bytes_max` bytes later.
+    pub(super) fn read(&mut self, records: &mut Records, bytes_max: u64) -> Result<Stretch, ReadError> {
+        let until = records.offset().saturating_add(bytes_max);
+        while records.offset() < until {
+            match records.advance().map_err(|error| ReadError::File(Fault::reading(error)))? {
+                Step::Record => self.row(records)?,
+                Step::Broken => self.reject_broken(records)?,
+                Step::End { is_held_back } => return Ok(Stretch::End { is_held_back }),
+            }
+            self.pass.rows_read += 1;
+            if self.pass.rows_read.is_multiple_of(ROWS_PER_STOP_CHECK) && self.intake.stopped() {
+                return Err(Stopped.into());
+            }
+        }
+        Ok(Stretch::More)
+    }
+
+    fn row(&mut self, records: &Records) -> Result<(), Stopped> {
+        let (bytes, bounds) = records.fields();
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            let reason = "it is not UTF-8; convert the file, or mend the line";
+            return self.reject(records, None, reason.to_owned());
+        };
+        let columns = self.facts.columns;
+        if bounds.len() != columns.width() {
+            let reason = format!(
+                "it has {} fields and the header has {}; mend the line, or check delimiter and quotes",
+                bounds.len(),
+                columns.width()
+            );
+            return self.reject(records, None, reason);
+        }
+        let cell = |index: usize| {
+            let (start, end) = bounds[index];
+            &text[start as usize..end as usize]
+        };
+        let row = Row { records, time_text: cell(columns.schema.time), cell };
+        match (&columns.fixed_site, columns.schema.site) {
+            (Some(site), _) => self.row_of_site(site.as_str(), &row),
+            (None, Some(index)) => self.row_of_site((row.cell)(index), &row),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn row_of_site<'r>(&mut self, site_text: &str, row: &Row<'r, impl Fn(usize) -> &'r str>) -> Result<(), Stopped> {
+        let offset = row.records.record_offset();
+        let Some(site) = self.sites.find(site_text, self.batcher) else {
+            return self.row_of_new_site(site_text, row);
+        };
+        let Some(slot) = site.slot.filter(|_| offset >= site.due_from) else { return Ok(()) };
+        if site.is_paused {
+            self.passed_over.get_or_insert_with(|| row.records.record_position());
+            return Ok(());
+        }
+        let floor = site.floor.filter(|_| offset < self.facts.floor_until);
+        let time = match self.times.read(row.time_text, self.facts.columns, self.shape, self.start.now) {
+            Ok(time) => time,
+            Err(refusal) => {
+                self.pass.future_rows += u64::from(refusal.is_future);
+                return self.reject(row.records, Some(site_text), refusal.reason);
+            }
+        };
+        if floor.is_some_and(|floor| time.time <= floor) {
+            return Ok(());
+        }
+        let columns = self.facts.columns;
+        let cursor = Cursor::File { file: self.facts.file, offset: row.records.offset() };
+        let rows = self.batcher.begin_row(slot, &columns.schema, &cursor, self.intake)?;
+        for index in 0..columns.width() {
+            if index == columns.schema.time {
+                rows.push(Kind::Text, "");
+                continue;
+            }
+            let text = (row.cell)(index);
+            match columns.kind(index, text) {
+                Kind::Null => rows.push(Kind::Null, ""),
+                kind => rows.push(kind, text),
+            }
+        }
+        self.batcher.end_row(slot, time, cursor);
+        Ok(())
+    }
+
+    #[cold]
+    fn row_of_new_site<'r>(
+        &mut self,
+        site_text: &str,
+        row: &Row<'r, impl Fn(usize) -> &'r str>,
+    ) -> Result<(), Stopped> {
+        let trimmed = site_text.trim();
+        if trimmed.is_empty() || self.facts.columns.is_null(trimmed) {
+            let reason = "its site is empty; mend the line".to_owned();
+            return self.reject(row.records, None, reason);
+        }
+        match SiteId::parse(trimmed) {
+            Ok(site) => {
+                self.sites.admit(site_text, &site, self.shape, self.start, self.batcher, self.intake)?;
+                self.row_of_site(site_text, row)
+            }
+            Err(error) => self.reject(row.records, None, format!("{error}, or mend the line")),
+        }
+    }
+
+    #[cold]
+    fn reject_broken(&mut self, records: &Records) -> Result<(), Stopped> {
+        let reason = if records.record().len() >= ROW_BYTES_MAX || records.record_is_cut() {
+            format!("it is longer than {} MiB; mend the line", ROW_BYTES_MAX >> 20)
+        } else {
+            format!("its quote is not closed within {ROW_LINES_MAX} lines; mend the line")
+        };
+        self.reject(records, None, reason)
+    }
+
+    /// Gives away a row that cannot be sent. When only some sites are read, a row without a site is
+    /// left to those who read all.
+    #[cold]
+    fn reject(&mut self, records: &Records, site: Option<&str>, reason: String) -> Result<(), Stopped> {
+        if site.is_none() && self.start.only.is_some() {
+            return Ok(());
+        }
+        let offset = records.record_offset();
+        let line = self.lines_before(offset, records).map_or(String::new(), |lines| format!(", line {}", lines + 1));
+        let path = self.facts.path.display();
+        let row = String::from_utf8_lossy(records.record());
+        self.intake.reject(Reject {
+            site: site.map(|site| site.trim().to_owned()),
+            position: format!("{path}{line}, byte {offset}"),
+            identity: format!("{}:{offset}", self.facts.file),
+            reason,
+            row: row.trim_end_matches(['\r', '\n']).to_owned(),
+        })
+    }
+
+    /// Lines before the record at `offset`; counts those before the place where reading began when
+    /// they are first asked for.
+    fn lines_before(&mut self, offset: u64, records: &Records) -> Option<u64> {
+        let lines = records.lines_before();
+        if self.facts.lines_before.is_none() && offset <= LINE_COUNT_BYTES_MAX {
+            let all = self.count_lines(offset, records)?;
+            self.facts.lines_before = Some(all.saturating_sub(lines));
+        }
+        Some(self.facts.lines_before? + lines)
+    }
+
+    fn count_lines(&mut self, offset: u64, records: &Records) -> Option<u64> {
+        let mut piece = vec![0; 64 << 10];
+        let (mut at, mut lines) = (0, 0);
+        while at < offset {
+            let read = records.stream().file().read_at(&mut piece, at).ok()? as u64;
+            let len = read.min(offset - at);
+            if len == 0 {
+                return None;
+            }
+            self.pass.bytes_read += read;
+            at += len;
+            lines += memchr_iter(b'\n', &piece[..usize::try_from(len).ok()?]).count() as u64;
+        }
+        Some(lines)
+    }
+}
+
+/// A row of the right width.
+struct Row<'r, C: Fn(usize) -> &'r str> {
+    records: &'r Records,
+    time_text: &'r str,
+    cell: C,
+}
+
+/// Reads the time column; neighbours often have the same time.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    text: String,
+    time: Option<RowTime>,
+}
+
+/// Why a row is refused for its time.
+#[derive(Debug)]
+struct Refusal {
+    reason: String,
+    is_future: bool,
+}
+
+impl Times {
+    #[inline]
+    fn read(&mut self, text: &str, columns: &Columns, shape: &TableShape, now: Time) -> Result<RowTime, Refusal> {
+        match self.time {
+            Some(time) if self.text == text => Ok(time),
+            _ => self.read_anew(text, columns, shape, now),
+        }
+    }
+
+    fn read_anew(&mut self, text: &str, columns: &Columns, shape: &TableShape, now: Time) -> Result<RowTime, Refusal> {
+        let trimmed = text.trim();
+        if trimmed.is_empty() || columns.is_null(trimmed) {
+            let reason = format!("its time, column '{}', is empty; mend the line", shape.time_column);
+            return Err(Refusal { reason, is_future: false });
+        }
+        let time = shape.time.read(trimmed).map_err(|error| Refusal {
+            reason: format!("its time, column '{}': {error}", shape.time_column),
+            is_future: false,
+        })?;
+        if time.time > shift(now, shape.future_tolerance_s) {
+            let reason = format!(
+                "its time {} lies in the future; set the logger's clock, or raise `future_tolerance`",
+                time.time
+            );
+            return Err(Refusal { reason, is_future: true });
+        }
+        text.clone_into(&mut self.text);
+        self.time = Some(time);
+        Ok(time)
+    }
+}

@@ -1,0 +1,102 @@
+//! Where each site of the file being read stands, found by the text of its cell.
+
+use std::collections::HashMap;
+
+use livecosmos_state::{FileId, SiteId, Time};
+
+use crate::source::{Batcher, Intake, Resume, Slot, Start, Stopped, TableShape};
+
+/// The sites met in a pass.
+#[derive(Debug, Default)]
+pub(super) struct Sites {
+    index: HashMap<Box<str>, usize>,
+    entries: Vec<Entry>,
+    /// Index of the site of the last row.
+    last: usize,
+    /// The file being read, and how far it is covered for all sites.
+    file: Option<(FileId, u64)>,
+}
+
+/// One site.
+#[derive(Debug)]
+pub(super) struct Entry {
+    text: Box<str>,
+    /// `None` for a site that is not wanted.
+    pub(super) slot: Option<Slot>,
+    pub(super) is_paused: bool,
+    /// Rows at or before it are not due where a floor applies.
+    pub(super) floor: Option<Time>,
+    /// Rows that begin before it are not due in `file`.
+    pub(super) due_from: u64,
+    file: Option<FileId>,
+    /// Index of the site that followed this one the last time: tables are often written in turns.
+    next: usize,
+}
+
+impl Sites {
+    /// Turns to `file`, of which every row before `covered` is done.
+    pub(super) fn begin_file(&mut self, file: FileId, covered: u64) {
+        self.file = Some((file, covered));
+    }
+
+    /// Finds the site whose cell is `text`, if it was met before.
+    #[inline]
+    pub(super) fn find(&mut self, text: &str, batcher: &Batcher) -> Option<&Entry> {
+        let likely = self.entries.get(self.last).map_or(0, |entry| entry.next);
+        let index = match self.entries.get(likely) {
+            Some(entry) if *entry.text == *text => likely,
+            _ => {
+                let index = *self.index.get(text)?;
+                self.entries[self.last].next = index;
+                index
+            }
+        };
+        self.last = index;
+        if self.entries[index].file != self.file.map(|(file, _)| file) {
+            self.turn(index, batcher);
+        }
+        Some(&self.entries[index])
+    }
+
+    /// Makes an entry for a site that is met for the first time in the pass.
+    pub(super) fn admit(
+        &mut self,
+        text: &str,
+        site: &SiteId,
+        shape: &TableShape,
+        start: &Start,
+        batcher: &mut Batcher,
+        intake: &mut dyn Intake,
+    ) -> Result<(), Stopped> {
+        let is_wanted = [&shape.sites, &start.only].into_iter().flatten().all(|sites| sites.contains(site));
+        let slot = if is_wanted { Some(batcher.slot(site, intake)?) } else { None };
+        let resume = slot.map(|slot| batcher.resume(slot));
+        let index = self.entries.len();
+        self.entries.push(Entry {
+            text: text.into(),
+            slot,
+            is_paused: resume.is_some_and(|resume| resume.paused),
+            floor: resume.and_then(|resume| resume.floor),
+            due_from: 0,
+            file: None,
+            next: index,
+        });
+        self.index.insert(text.into(), index);
+        Ok(())
+    }
+
+    /// Looks up where the site stands in the file being read.
+    #[cold]
+    fn turn(&mut self, index: usize, batcher: &Batcher) {
+        let Some((file, covered)) = self.file else { return };
+        let entry = &mut self.entries[index];
+        let ahead = entry.slot.map_or(0, |slot| ahead(batcher.resume(slot), file));
+        entry.due_from = covered.max(ahead);
+        entry.file = Some(file);
+    }
+}
+
+/// How far the site is stored in `file`.
+fn ahead(resume: &Resume, file: FileId) -> u64 {
+    resume.ahead.iter().filter(|ahead| ahead.file == file).map(|ahead| ahead.offset).max().unwrap_or(0)
+}

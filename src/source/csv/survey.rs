@@ -1,0 +1,252 @@
+//! The beginning of a pass: what lies where, and which file of the state it is.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use livecosmos_state::SourceFile;
+
+use super::assign::{Known, New, Place, claim, identify, siblings, sight_all};
+use super::columns::Columns;
+use super::fault::Fault;
+use super::follow::Progress;
+use super::records::{Position, Records};
+use super::sights::Stamp;
+use super::{CsvSource, GONE_FILES_MAX};
+use crate::source::{FileOrigin, Intake, SourceError, Start};
+
+/// The files of a pass, known ones first, in the order in which they were met.
+#[derive(Debug)]
+pub(super) struct Survey {
+    pub(super) files: Vec<Tracked>,
+    pub(super) faults: Vec<(PathBuf, Fault)>,
+    pub(super) notices: Vec<String>,
+    /// Paths that exist and match.
+    present: usize,
+}
+
+/// A file in a pass.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    pub(super) record: SourceFile,
+    /// `None` if it is nowhere.
+    pub(super) place: Option<Place>,
+    /// How it came to be seen, if this is the first time.
+    origin: Option<FileOrigin>,
+}
+
+impl CsvSource {
+    /// Finds out which file is where. Reads heads and what stands before known places, no rows.
+    pub(super) fn survey(&mut self, start: &Start) -> Survey {
+        self.sights.begin_pass();
+        let listed: BTreeSet<PathBuf> = self.listing.list();
+        let mut known: Vec<Known> = start.files.iter().map(|record| self.known(record)).collect();
+        self.progress.retain(|file, _| known.iter().any(|known| known.record.file == *file));
+
+        let (live, faults) = self.sight(&listed);
+        let present = listed.iter().filter(|path| path.exists()).count();
+        let left = claim(&mut known, live, &mut self.sights);
+        if known.iter().any(|known| known.place.is_none()) {
+            let (beside, _) = self.sight(&siblings(&known, &listed).into_iter().collect());
+            claim(&mut known, beside, &mut self.sights);
+            self.look_at_held_files(&mut known);
+        }
+        let new = identify(&known, left, &mut self.sights);
+        let mut survey = Survey { files: Vec::new(), faults, notices: Vec::new(), present };
+        self.track(start, known, new, &mut survey);
+        survey
+    }
+
+    fn sight(&mut self, paths: &BTreeSet<PathBuf>) -> (Vec<super::sights::Sighting>, Vec<(PathBuf, Fault)>) {
+        sight_all(paths, |path| self.sights.look(path, &self.shape, self.settings.delimiter))
+    }
+
+    fn known(&self, record: &SourceFile) -> Known {
+        let covered = Position { offset: record.covered, check: record.check };
+        let read = self.progress.get(&record.file).map(|progress| progress.read);
+        let mark = read.filter(|read| read.offset > covered.offset).unwrap_or(covered);
+        Known { record: record.clone(), mark, place: None }
+    }
+
+    /// Files that are at no path any more, but held open: they are read to their end, as long as
+    /// something may still be written to them.
+    fn look_at_held_files(&mut self, known: &mut [Known]) {
+        for index in 0..known.len() {
+            let Known { record, mark, place: None } = &known[index] else { continue };
+            let is_succeeded = known[index + 1..].iter().any(|later| later.record.path == record.path);
+            let Some(progress) = self.progress.get_mut(&record.file) else { continue };
+            let Some(held) = progress.held.take() else { continue };
+            let Ok(metadata) = held.metadata() else { continue };
+            let is_gone = metadata.nlink() == 0 || is_succeeded;
+            let is_done = progress.done == Some(Stamp::of(&metadata)) && record.covered >= progress.read.offset;
+            if is_gone && is_done {
+                progress.is_followed_to_its_end = true;
+                continue;
+            }
+            if let Some(file) = still_holds(&held, *mark) {
+                progress.held = Some(held);
+                known[index].place = Some(Place::Held(file));
+            }
+        }
+    }
+
+    fn track(&mut self, start: &Start, known: Vec<Known>, new: Vec<New>, survey: &mut Survey) {
+        let mut dropped = BTreeSet::new();
+        let mut appended = Vec::new();
+        for new in new {
+            if new.replaces.is_some_and(|index| known[index].place.is_some()) {
+                // The file before it is deleted but still held: it is read to its end first.
+                continue;
+            }
+            dropped.extend(new.replaces);
+            match self.first_sight(start, &known, &new, survey) {
+                Ok(tracked) => appended.push(tracked),
+                Err(error) => survey.faults.push((new.sighting.path.clone(), Fault::reading(error))),
+            }
+        }
+        let kept = known.into_iter().enumerate().filter(|(index, _)| !dropped.contains(index));
+        survey.files.extend(kept.map(|(_, known)| Tracked {
+            record: SourceFile { path: known.path(), ..known.record },
+            place: known.place,
+            origin: None,
+        }));
+        survey.files.append(&mut appended);
+    }
+
+    fn first_sight(
+        &mut self,
+        start: &Start,
+        known: &[Known],
+        new: &New,
+        survey: &mut Survey,
+    ) -> std::io::Result<Tracked> {
+        let path = new.sighting.path.to_string_lossy().into_owned();
+        let replaced = new.replaces.map(|index| &known[index]);
+        let (origin, floor_until) = match replaced {
+            Some(replaced) => {
+                survey.notices.push(self.replaced_notice(&path, replaced, new));
+                // A file that is being written anew may be seen half-way: what repeats the old rows
+                // reaches at least as far as they did.
+                let len = self.sights.len(&new.sighting)?;
+                (FileOrigin::Replaced, len.max(replaced.record.covered))
+            }
+            None if start.first_run => (FileOrigin::FirstRun, self.sights.len(&new.sighting)?),
+            None => (FileOrigin::Appeared, 0),
+        };
+        if let Some(before) = new.succeeds.and_then(|index| self.progress.get(&known[index].record.file)) {
+            survey.notices.extend(changed_columns(&path, &before.columns, &new.sighting.columns));
+        }
+        let Position { offset: covered, check } = new.sighting.head.data;
+        let record = SourceFile { path, file: new.file, covered, check, floor_until };
+        Ok(Tracked { record, place: Some(Place::Path(new.sighting.clone())), origin: Some(origin) })
+    }
+
+    fn replaced_notice(&self, path: &str, replaced: &Known, new: &New) -> String {
+        let offset = replaced.mark.offset;
+        let is_rewritten = super::head::Base::of(replaced.record.file) == new.sighting.base;
+        let is_followed =
+            self.progress.get(&replaced.record.file).is_some_and(|progress| progress.is_followed_to_its_end);
+        if is_followed {
+            format!("{path} was replaced; the old file was read to its end, rows up to each site's watermark are passed over in the new one")
+        } else if is_rewritten {
+            format!("{path} was rewritten in place; rows up to each site's watermark are passed over in it")
+        } else {
+            format!(
+                "{path} was replaced while not watched; rows after byte {offset} of the old file could not be followed, \
+                 rows up to each site's watermark are passed over in the new one"
+            )
+        }
+    }
+}
+
+impl Survey {
+    /// Makes the files seen for the first time part of the state, before any row is read: a crash
+    /// during a first run must not make late-comers of them.
+    pub(super) fn register(&mut self, intake: &mut dyn Intake) -> Result<(), SourceError> {
+        for tracked in &mut self.files {
+            if let Some(origin) = tracked.origin.take() {
+                intake.register(tracked.record.clone(), origin)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the pass was worth anything: an error if no file could be read.
+    pub(super) fn check(&mut self, configured: &Path) -> Result<(), SourceError> {
+        let is_placed = self.files.iter().any(|tracked| tracked.place.is_some());
+        if self.present == 0 && !is_placed && self.faults.is_empty() {
+            return Err(SourceError::Unavailable(format!(
+                "{} does not exist, or no file matches it; create it, or mend path under [source]",
+                configured.display()
+            )));
+        }
+        let is_any_readable = self.present > self.faults.len();
+        for (path, fault) in std::mem::take(&mut self.faults) {
+            if !is_any_readable {
+                return Err(fault.into_error(&path));
+            }
+            self.notices.push(fault.message(&path));
+        }
+        Ok(())
+    }
+
+    /// The files for the state. Of those that vanished, the newest stay.
+    pub(super) fn into_files(self) -> Vec<SourceFile> {
+        let gone = self.files.iter().filter(|tracked| tracked.place.is_none()).count();
+        let mut to_forget = gone.saturating_sub(GONE_FILES_MAX);
+        let mut files = Vec::with_capacity(self.files.len());
+        for tracked in self.files {
+            if tracked.place.is_none() && to_forget > 0 {
+                to_forget -= 1;
+                continue;
+            }
+            files.push(tracked.record);
+        }
+        files
+    }
+}
+
+impl Known {
+    fn path(&self) -> String {
+        match &self.place {
+            Some(Place::Path(sighting)) => sighting.path.to_string_lossy().into_owned(),
+            Some(Place::Held(_)) | None => self.record.path.clone(),
+        }
+    }
+}
+
+/// Another handle of `held`, if its content is still what was read.
+fn still_holds(held: &File, mark: Position) -> Option<File> {
+    let (records, _) = Records::resume(held.try_clone().ok()?, mark, b',').ok()?;
+    records.map(Records::into_file)
+}
+
+fn changed_columns(path: &str, before: &Arc<Columns>, now: &Arc<Columns>) -> Option<String> {
+    let (before, now) = (&before.schema.columns, &now.schema.columns);
+    if before == now {
+        return None;
+    }
+    let missing_in = |others: &[Box<str>], names: &[Box<str>]| {
+        let names: Vec<&str> = names.iter().filter(|name| !others.contains(name)).map(|name| &**name).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    };
+    let (came, went) = (missing_in(before, now), missing_in(now, before));
+    Some(format!("the columns of {path} changed; new: {came}; gone: {went}"))
+}
+
+impl Progress {
+    /// Nothing read yet.
+    pub(super) fn new(columns: Arc<Columns>) -> Self {
+        Self {
+            read: Position::START,
+            done: None,
+            passed_over: None,
+            lines: None,
+            held: None,
+            is_followed_to_its_end: false,
+            columns,
+        }
+    }
+}

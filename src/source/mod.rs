@@ -1,0 +1,201 @@
+//! Where rows come from: the contract every source keeps.
+//!
+//! A source is a blocking reader on a thread of its own. The uploader hands it an [`Intake`] for
+//! each pass; the source asks it where a site stands, and gives it batches.
+
+mod batcher;
+pub mod csv;
+mod number;
+pub mod sqlite;
+mod time;
+
+use std::collections::BTreeSet;
+
+use livecosmos_state::{Cursor, FilePosition, SiteId, SourceFile, Time};
+
+pub use batcher::{Batcher, Slot};
+pub use number::is_json_number;
+pub use time::{Fold, TimeError, TimeReader};
+
+use crate::rows::Batch;
+
+/// Yields, in one streaming pass over a table, the rows after each site's cursor.
+pub trait Source: Send {
+    /// Makes one pass: every row that is due for every site, in the source's order, grouped into
+    /// batches of one site each, given to `intake` as they fill.
+    ///
+    /// Holds at most the memory its limits name, however long the backlog. Reads nothing when
+    /// nothing was added since the last pass. Returns early with [`SourceError::Stopped`] when the
+    /// intake says so. A row that cannot be sent goes to [`Intake::reject`] and stops nothing.
+    ///
+    /// # Errors
+    /// [`SourceError`], by what the operator must do; batches given before it stay valid.
+    fn pass(&mut self, start: &Start, intake: &mut dyn Intake) -> Result<Pass, SourceError>;
+}
+
+/// What holds for a whole pass, decided before it begins.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The clock at the start of the pass.
+    pub now: Time,
+    /// Files known to the state, with how far they are covered for every site.
+    pub files: Vec<SourceFile>,
+    /// Sites known to the state.
+    pub known: BTreeSet<SiteId>,
+    /// Only these sites are read (`--site`); `None` means all.
+    pub only: Option<BTreeSet<SiteId>>,
+    /// No state existed before: files present now begin under the first run's floor.
+    pub first_run: bool,
+    /// A site stands before what earlier passes have read: read again from what is covered.
+    pub behind: bool,
+}
+
+/// Where a site stands, asked once per site and pass.
+#[derive(Debug, Clone)]
+pub struct Resume {
+    /// The site's cursor.
+    pub cursor: Cursor,
+    /// Files in which the site is stored beyond what is covered for all.
+    pub ahead: Vec<FilePosition>,
+    /// Rows at or before this time are not due where a floor applies.
+    pub floor: Option<Time>,
+    /// Rows of this site are passed over in this pass: it failed and waits for its next try.
+    pub paused: bool,
+}
+
+/// How a file came to be seen for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileOrigin {
+    /// Present at the first run: the floor of the first run applies to what it holds now.
+    FirstRun,
+    /// In the place of a file that is gone: rows up to each site's watermark are not due.
+    Replaced,
+    /// New beside the others: every row is due.
+    Appeared,
+}
+
+/// The uploader's side of a pass. Its calls block while memory or the sink is at its limit.
+pub trait Intake {
+    /// Where `site` stands. A site never seen before is looked up in the sink and registered.
+    fn resume(&mut self, site: &SiteId) -> Result<Resume, Stopped>;
+
+    /// Makes a file part of the state, durably, before its first row is given. Floors that follow
+    /// from `origin` are in every [`Resume`] asked for afterwards.
+    fn register(&mut self, file: SourceFile, origin: FileOrigin) -> Result<(), Stopped>;
+
+    /// Takes a batch. Batches of one site arrive in its order.
+    fn batch(&mut self, batch: Batch) -> Result<(), Stopped>;
+
+    /// Makes it durable that every row of every site before these positions is done. Everything
+    /// given so far must lie before them, and nothing else: no batch is open. Waits until all of it is stored;
+    /// where something failed the positions stay as they were, and that is no error.
+    ///
+    /// A long pass calls this now and then, so that a restart does not read it all again.
+    fn checkpoint(&mut self, files: &[SourceFile]) -> Result<(), Stopped>;
+
+    /// Takes a row that cannot be sent.
+    fn reject(&mut self, reject: Reject) -> Result<(), Stopped>;
+
+    /// Whether the pass should end; long stretches without a batch ask this now and then.
+    fn stopped(&self) -> bool;
+}
+
+/// The daemon is stopping, or the pass was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the pass was stopped")]
+pub struct Stopped;
+
+/// A row that cannot be sent, as read, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Its site, where it is known.
+    pub site: Option<String>,
+    /// Where it stands: `file path, line 12, byte 3456` or `table T, rowid 7`.
+    pub position: String,
+    /// A key that is the same when the same row is read again.
+    pub identity: String,
+    /// Why it cannot be sent, and what would mend it.
+    pub reason: String,
+    /// The row as read; bytes that are not UTF-8 are replaced.
+    pub row: String,
+}
+
+/// What a pass did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pass {
+    /// The files with their new `covered`, true once every batch of the pass is stored.
+    pub files: Vec<SourceFile>,
+    /// Rows looked at.
+    pub rows_read: u64,
+    /// Bytes read from the source.
+    pub bytes_read: u64,
+    /// Rows held back because their time lies in the future.
+    pub future_rows: u64,
+    /// Things the operator should know, each said once by the source: an unfinished last line, a
+    /// file that was replaced, a header that changed.
+    pub notices: Vec<String>,
+}
+
+/// Why a pass failed, by what the operator must do. Each message names the thing and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The configuration does not fit the source: no such file, table or column. Exit 78.
+    #[error("{0}")]
+    Config(String),
+    /// The source cannot be reached or read now; worth another try. Exit 69 in a one-shot run.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The source refuses us. Exit 77.
+    #[error("{0}")]
+    Denied(String),
+    /// The pass was stopped from outside.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// The part of a table's configuration that every source needs.
+#[derive(Debug, Clone)]
+pub struct TableShape {
+    /// The table's name as configured.
+    pub table: livecosmos_state::TableName,
+    /// How a row's site is found.
+    pub site: SiteRule,
+    /// Name of the time column.
+    pub time_column: String,
+    /// Name of the unique tie-break column, where the table has one.
+    pub tie_column: Option<String>,
+    /// Reads the time column's text.
+    pub time: TimeReader,
+    /// Texts that mean "no value". An empty cell that is quoted is an empty text all the same.
+    pub null_values: Vec<String>,
+    /// Columns whose values are always text.
+    pub text_columns: BTreeSet<String>,
+    /// Only these sites exist for this table; `None` means whatever the data holds.
+    pub sites: Option<BTreeSet<SiteId>>,
+    /// How far ahead of the clock a row's time may lie, in seconds.
+    pub future_tolerance_s: i64,
+    /// Where batches are cut.
+    pub limits: Limits,
+}
+
+/// How a row's site is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SiteRule {
+    /// In a column.
+    Column(String),
+    /// The whole source is one site's.
+    Fixed(SiteId),
+    /// The file names it: a template of `{station}` (TOA5's header) and `{file_stem}`.
+    Template(String),
+}
+
+/// Where batches are cut, and how much may wait in groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows in a batch.
+    pub batch_rows_max: usize,
+    /// Bytes of a batch's values, as the source wrote them.
+    pub batch_bytes_max: usize,
+    /// Memory of all batches being filled at once; past it the largest is closed.
+    pub group_bytes_max: usize,
+}

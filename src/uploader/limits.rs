@@ -1,0 +1,85 @@
+//! What all tables of a process share: puts in flight, processors, memory (I7).
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::progress::Progress;
+use crate::rows::Rows;
+use crate::source::Stopped;
+
+const KIB: usize = 1024;
+
+/// Limits over all tables of the process.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// Puts at the same time.
+    pub(super) in_flight: Arc<Semaphore>,
+    /// Batches being encoded at the same time.
+    pub(super) encoders: Arc<Semaphore>,
+    /// Memory of rows and payloads under way, in KiB.
+    memory: Arc<Semaphore>,
+    memory_kib_max: u32,
+    /// Signs of life for the watchdog.
+    pub(super) progress: Progress,
+}
+
+impl Shared {
+    /// `in_flight_max` puts, one encoder a processor, `memory_bytes_max` bytes under way.
+    #[must_use]
+    pub fn new(in_flight_max: usize, memory_bytes_max: usize, progress: Progress) -> Self {
+        let encoders = std::thread::available_parallelism().map_or(1, usize::from);
+        let memory_kib_max = u32::try_from(memory_bytes_max / KIB).unwrap_or(u32::MAX).max(1);
+        Self {
+            in_flight: Arc::new(Semaphore::new(in_flight_max.max(1))),
+            encoders: Arc::new(Semaphore::new(encoders)),
+            memory: Arc::new(Semaphore::new(memory_kib_max as usize)),
+            memory_kib_max,
+            progress,
+        }
+    }
+
+    /// The same limits, with one table's own signs of life.
+    #[must_use]
+    pub fn for_table(&self, progress: Progress) -> Self {
+        Self { progress, ..self.clone() }
+    }
+
+    /// Signs of life of the table.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Borrows the memory that `rows` and their payload need; waits until there is as much.
+    ///
+    /// What is larger than all memory there is goes alone.
+    pub(super) async fn borrow(&self, rows: &Rows) -> Result<Loan, Stopped> {
+        let bytes = rows.held_bytes() + payload_bytes_expected(rows);
+        let kib = kib(bytes).min(self.memory_kib_max);
+        let permit = Arc::clone(&self.memory).acquire_many_owned(kib).await.map_err(|_| Stopped)?;
+        Ok(Loan(permit))
+    }
+}
+
+/// Memory borrowed from the budget; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Loan(OwnedSemaphorePermit);
+
+impl Loan {
+    /// Gives back all but `bytes`.
+    pub(super) fn shrink_to(&mut self, bytes: usize) {
+        let surplus = self.0.num_permits().saturating_sub(kib(bytes) as usize);
+        drop(self.0.split(surplus));
+    }
+}
+
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX).max(1)
+}
+
+/// A row of JSON repeats the names: two quotes, a colon and a comma around each.
+fn payload_bytes_expected(rows: &Rows) -> usize {
+    let names: usize = rows.schema().columns.iter().map(|name| name.len() + 6).sum();
+    rows.value_bytes() + rows.len() * names
+}

@@ -1,0 +1,272 @@
+//! One pass over a table: the source on a thread of its own, a lane per site, and what came of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use livecosmos_state::{CommitError, SiteId, SourceFile, Time};
+use tokio::sync::watch;
+
+use super::change::Change;
+use super::intake::Lanes;
+use super::pause::Pauses;
+use super::{LiveUploader, SiteError};
+use crate::quarantine::{Quarantine, QuarantineError};
+use crate::sink::SinkError;
+use crate::source::{Pass, Source, SourceError, Start};
+
+/// What came of a pass.
+#[derive(Debug, Default)]
+pub struct PassReport {
+    /// What was stored.
+    pub totals: Totals,
+    /// Sites that could not go on, and why.
+    pub failures: BTreeMap<SiteId, SiteError>,
+    /// What ended the pass for all sites.
+    pub error: Option<PassError>,
+    /// Rows wait that could be read at once.
+    pub again: bool,
+    /// What the source says it did.
+    pub source: Pass,
+}
+
+/// Counts of a pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Objects the sink acknowledged.
+    pub objects: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Their bytes, as stored.
+    pub stored_bytes: u64,
+    /// Rows put into quarantine.
+    pub rejected_rows: u64,
+}
+
+/// What ends a pass for all sites.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The sink takes nothing from us.
+    #[error(transparent)]
+    Sink(SinkError),
+    /// The state cannot be written.
+    #[error(transparent)]
+    State(#[from] CommitError),
+    /// The quarantine cannot be written.
+    #[error(transparent)]
+    Quarantine(#[from] QuarantineError),
+    /// The source's thread died.
+    #[error("the reader of the source ended unexpectedly: {0}")]
+    Reader(String),
+}
+
+impl LiveUploader {
+    /// Makes one pass with `source`, and gives it back.
+    ///
+    /// Returns once everything that was begun is stored or given up, and the state says so.
+    pub async fn pass(
+        self: &Arc<Self>,
+        mut source: Box<dyn Source>,
+        only: Option<&std::collections::BTreeSet<SiteId>>,
+    ) -> (Option<Box<dyn Source>>, PassReport) {
+        let now = self.clock.now();
+        let outcomes = Arc::new(Outcomes::default());
+        let start = match self.begin(now, only).await {
+            Ok(start) => start,
+            Err(error) => {
+                outcomes.abort(error.into());
+                return (Some(source), outcomes.report(Pass::default()));
+            }
+        };
+        let mut lanes = Lanes::new(Arc::clone(self), Arc::clone(&outcomes), now);
+        let reader = tokio::task::spawn_blocking(move || {
+            let read = source.pass(&start, &mut lanes);
+            (source, read)
+        });
+        let (source, read) = match reader.await {
+            Ok((source, read)) => (Some(source), read.map_err(PassError::from)),
+            Err(error) => (None, Err(PassError::Reader(error.to_string()))),
+        };
+        outcomes.settled().await;
+        (source, self.conclude(read, &outcomes, now).await)
+    }
+
+    async fn begin(
+        &self,
+        now: Time,
+        only: Option<&std::collections::BTreeSet<SiteId>>,
+    ) -> Result<Start, CommitError> {
+        if self.journal.read(|state| state.started.is_none()) {
+            // The floor of a first run is decided once, whatever happens during that run.
+            let floor = self.settings.fallback.floor(now);
+            let source = self.settings.source_id.clone();
+            self.journal.commit(Change::Begun { source, now, floor }).await?;
+        }
+        let behind = self.pauses().begin(now);
+        Ok(self.journal.read(|state| Start {
+            now,
+            files: state.files.clone(),
+            known: state.sites.keys().cloned().collect(),
+            only: only.cloned(),
+            first_run: state.last_run.is_none(),
+            behind,
+        }))
+    }
+
+    async fn conclude(&self, read: Result<Pass, PassError>, outcomes: &Outcomes, now: Time) -> PassReport {
+        for site in outcomes.lock().failures.keys() {
+            self.pauses().fail(site, self.clock.now());
+        }
+        let read = match read {
+            Ok(pass) => {
+                self.pauses().recover(now);
+                if outcomes.gave_up() {
+                    self.pauses().fall_behind();
+                }
+                if let Err(error) = self.cover(&pass.files, outcomes, now).await {
+                    outcomes.abort(error);
+                }
+                pass
+            }
+            Err(error) => {
+                self.pauses().fall_behind();
+                outcomes.abort(error);
+                Pass::default()
+            }
+        };
+        if let Err(error) = self.journal.flush().await {
+            outcomes.abort(error.into());
+        }
+        outcomes.report(read)
+    }
+
+    /// Remembers what is covered, if nothing before it was given up.
+    pub(super) async fn cover(&self, files: &[SourceFile], outcomes: &Outcomes, now: Time) -> Result<(), PassError> {
+        if !outcomes.is_clean() || !self.pauses().is_clean() {
+            return Ok(());
+        }
+        self.quarantine().sync()?;
+        let (known, first_run) = self.journal.read(|state| (state.files.clone(), state.last_run.is_none()));
+        if first_run || known != files || outcomes.lock().totals.objects > 0 {
+            let files = files.to_vec();
+            self.journal.commit(Change::Covered { files, now }).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn pauses(&self) -> MutexGuard<'_, Pauses> {
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn quarantine(&self) -> MutexGuard<'_, Quarantine> {
+        self.quarantine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What comes of a pass while it runs; shared by its lanes and the source's thread.
+#[derive(Default)]
+pub(super) struct Outcomes {
+    under_way: watch::Sender<usize>,
+    inner: Mutex<Inner>,
+    given_up: AtomicU64,
+}
+
+#[derive(Default)]
+struct Inner {
+    totals: Totals,
+    failures: BTreeMap<SiteId, SiteError>,
+    moved: bool,
+    error: Option<PassError>,
+}
+
+impl Outcomes {
+    /// A batch is under way.
+    pub(super) fn begin(&self) {
+        self.under_way.send_modify(|count| *count += 1);
+    }
+
+    /// It is no more.
+    pub(super) fn end(&self) {
+        self.under_way.send_modify(|count| *count -= 1);
+    }
+
+    /// Returns once no batch is under way.
+    pub(super) async fn settled(&self) {
+        // The sender lives in `self`, so waiting ends with the last batch.
+        let _ = self.under_way.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    pub(super) fn stored(&self, rows: u64, stored_bytes: u64) {
+        let totals = &mut self.lock().totals;
+        totals.objects += 1;
+        totals.rows += rows;
+        totals.stored_bytes += stored_bytes;
+    }
+
+    pub(super) fn rejected(&self) {
+        self.lock().totals.rejected_rows += 1;
+    }
+
+    /// A site was moved to where the sink says it stands.
+    pub(super) fn moved(&self) {
+        self.lock().moved = true;
+    }
+
+    /// A batch was not tried any more.
+    pub(super) fn given_up(&self) {
+        self.given_up.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A site failed. What concerns the sink as a whole, or the state, ends the pass.
+    pub(super) fn failed(&self, site: &SiteId, error: SiteError) {
+        match error {
+            SiteError::Stopped(_) => self.given_up(),
+            SiteError::State(error) => self.abort(error.into()),
+            SiteError::Sink(error @ (SinkError::Denied(_) | SinkError::Fatal(_))) => self.abort(PassError::Sink(error)),
+            error => {
+                tracing::warn!(%site, %error, "site failed; it is tried again later");
+                self.lock().failures.insert(site.clone(), error);
+            }
+        }
+    }
+
+    /// Ends the pass; the first reason counts.
+    pub(super) fn abort(&self, error: PassError) {
+        let mut inner = self.lock();
+        if !matches!(error, PassError::Source(SourceError::Stopped(_))) {
+            inner.error.get_or_insert(error);
+        }
+    }
+
+    pub(super) fn is_aborted(&self) -> bool {
+        self.lock().error.is_some()
+    }
+
+    fn gave_up(&self) -> bool {
+        self.lock().moved || self.given_up.load(Ordering::Relaxed) > 0
+    }
+
+    fn is_clean(&self) -> bool {
+        let inner = self.lock();
+        let whole = inner.failures.is_empty() && inner.error.is_none() && !inner.moved;
+        whole && self.given_up.load(Ordering::Relaxed) == 0
+    }
+
+    fn report(&self, source: Pass) -> PassReport {
+        let mut inner = self.lock();
+        PassReport {
+            totals: inner.totals,
+            failures: std::mem::take(&mut inner.failures),
+            error: inner.error.take(),
+            again: inner.moved,
+            source,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,361 @@
+//! The promise, played through in one process: a crash before and after every put, lost replies, old
+//! and lost states, two writers. The sink is a shelf that can be copied at any moment, which no server
+//! offers; everything else is the real thing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use livecosmos_state::{Commit, Store, TableName, Time};
+
+use super::*;
+use crate::clock::Clock;
+use crate::progress::Progress;
+use crate::sink::{Guard, Sink};
+use crate::source::csv::{self, CsvSource};
+use crate::source::{Limits, SiteRule, Source, TableShape, TimeReader};
+
+type Objects = BTreeMap<String, Object>;
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// What happens to a put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Fine,
+    ReplyLost,
+    RequestLost,
+    Refused,
+}
+
+/// Decides the fate of a put from its key and its number.
+type Script = Box<dyn Fn(&str, u64) -> Fate + Send + Sync>;
+
+struct Shelf {
+    objects: Mutex<Objects>,
+    script: Script,
+    puts: AtomicU64,
+    /// Where the state lies, to be copied at each put.
+    state_dir: std::path::PathBuf,
+    crashes: Mutex<Vec<(Objects, Files)>>,
+}
+
+impl Shelf {
+    fn new(state_dir: &Path, objects: Objects, script: Script) -> Arc<Self> {
+        let (puts, crashes) = (AtomicU64::new(0), Mutex::default());
+        Arc::new(Self { objects: Mutex::new(objects), script, puts, state_dir: state_dir.to_owned(), crashes })
+    }
+
+    fn remember_crash(&self) {
+        let objects = self.objects.lock().unwrap().clone();
+        self.crashes.lock().unwrap().push((objects, read_folder(&self.state_dir)));
+    }
+}
+
+#[async_trait]
+impl Sink for Shelf {
+    async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
+        self.remember_crash();
+        let fate = (self.script)(key, self.puts.fetch_add(1, Ordering::Relaxed));
+        match fate {
+            Fate::RequestLost => return Err(SinkError::Retry("request lost".into())),
+            Fate::Refused => return Err(SinkError::Refused(format!("{key} is refused"))),
+            Fate::Fine | Fate::ReplyLost => {}
+        }
+        let taken = self.objects.lock().unwrap().contains_key(key);
+        if !taken {
+            self.objects.lock().unwrap().insert(key.to_owned(), object.clone());
+            self.remember_crash();
+        }
+        match fate {
+            Fate::ReplyLost => Err(SinkError::Retry("reply lost".into())),
+            _ if taken => Ok(PutOutcome::Exists),
+            _ => Ok(PutOutcome::Stored),
+        }
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Facts>, SinkError> {
+        Ok(self.objects.lock().unwrap().get(key).map(|object| (*object.facts).clone()))
+    }
+
+    async fn list(&self, prefix: &str, from: &str, keys_max: usize) -> Result<Vec<String>, SinkError> {
+        let objects = self.objects.lock().unwrap();
+        let keys = objects.keys().filter(|key| key.starts_with(prefix) && key.as_str() >= from);
+        Ok(keys.take(keys_max).cloned().collect())
+    }
+
+    async fn probe(&self) -> Result<Guard, SinkError> {
+        Ok(Guard::CreateIfAbsent)
+    }
+
+    fn describe(&self) -> &'static str {
+        "shelf"
+    }
+}
+
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Time {
+        Time::new(1_800_000_000, 0).unwrap()
+    }
+}
+
+struct Quiet;
+
+impl Observer for Quiet {
+    fn committed(&self, _: &Commit) {}
+    fn stalled(&self, _: &CommitError, _: u32) {}
+    fn resumed(&self) {}
+    fn failed(&self, _: &CommitError) {}
+}
+
+fn table() -> TableName {
+    TableName::parse("T").unwrap()
+}
+
+fn shape() -> TableShape {
+    TableShape {
+        table: table(),
+        site: SiteRule::Column("SITE".into()),
+        time_column: "TIME".into(),
+        tie_column: None,
+        time: TimeReader::utc(),
+        null_values: vec![String::new()],
+        text_columns: std::collections::BTreeSet::default(),
+        sites: None,
+        future_tolerance_s: 3600,
+        limits: Limits { batch_rows_max: 3, batch_bytes_max: 1 << 20, group_bytes_max: 1 << 20 },
+    }
+}
+
+fn settings() -> Settings {
+    let wait = std::time::Duration::from_millis(1);
+    Settings {
+        table: table(),
+        source_id: "test".into(),
+        key: KeyTemplate::parse("{site}/{live_table}/{seq}{ext}").unwrap(),
+        format: Format::Ndjson,
+        compression: Compression::None,
+        config_digest: "0".into(),
+        fallback: Fallback::All,
+        retry: RetryPolicy { wait_min: wait, wait_max: wait, wait_total_max: 500 * wait },
+    }
+}
+
+/// A folder with the source, `rows.csv`, and states.
+struct World {
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    fn with_rows(rows: &[String]) -> Self {
+        let world = Self { folder: tempfile::tempdir().unwrap() };
+        world.append("SITE,TIME,VALUE\n");
+        rows.iter().for_each(|row| world.append(row));
+        world
+    }
+
+    fn append(&self, text: &str) {
+        use std::io::Write as _;
+        let path = self.folder.path().join("rows.csv");
+        let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn state_dir(&self, name: &str) -> std::path::PathBuf {
+        let dir = self.folder.path().join(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    /// Follows the source to its end; gives the last report.
+    async fn follow(&self, state_dir: &Path, sink: Arc<dyn Sink>) -> PassReport {
+        let uploader = Arc::new(self.uploader(state_dir, sink));
+        let settings = csv::Settings { path: self.folder.path().join("rows.csv"), delimiter: b',' };
+        let mut source: Box<dyn Source> = Box::new(CsvSource::open(settings, shape()).unwrap());
+        loop {
+            let (back, report) = uploader.pass(source, None).await;
+            source = back.unwrap();
+            if !report.again {
+                Arc::try_unwrap(uploader).ok().unwrap().close().unwrap();
+                return report;
+            }
+        }
+    }
+
+    fn uploader(&self, state_dir: &Path, sink: Arc<dyn Sink>) -> LiveUploader {
+        let store = Store::open(&livecosmos_state::Options::default(), state_dir, &table()).unwrap().store;
+        let quarantine = Quarantine::open(state_dir, &table()).unwrap();
+        let shared = Shared::new(4, 1 << 20, Progress::default());
+        LiveUploader::new(settings(), sink, store, Arc::new(Quiet), quarantine, Arc::new(Noon), Stop::default(), shared)
+    }
+}
+
+/// `count` rows for each of three sites; some share a time, some come late.
+fn rows(from: u32, count: u32) -> Vec<String> {
+    let row = |n: u32| {
+        let (site, minute) = (["A", "B", "C"][n as usize % 3], if n % 7 == 0 { n / 2 } else { n / 3 * 3 });
+        format!("{site},2025-01-01 {:02}:{:02}:00,{n}\n", minute / 60 % 24, minute % 60)
+    };
+    (from..from + count).map(row).collect()
+}
+
+fn stored(objects: &Objects) -> Vec<u32> {
+    let value = |line: &str| -> u32 {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        u32::try_from(row["VALUE"].as_u64().unwrap()).unwrap()
+    };
+    let mut values: Vec<u32> = objects
+        .values()
+        .flat_map(|object| std::str::from_utf8(&object.bytes).unwrap().lines().map(value).collect::<Vec<_>>())
+        .collect();
+    values.sort_unstable();
+    values
+}
+
+fn read_folder(dir: &Path) -> Files {
+    let mut files = Files::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // A temporary file may vanish between the listing and the look.
+        if let Ok(bytes) = std::fs::read(entry.path()) {
+            files.insert(name, bytes);
+        }
+    }
+    files
+}
+
+#[expect(clippy::disallowed_methods, reason = "a copy of a state, gone with the test")]
+fn write_folder(dir: &Path, files: &Files) {
+    std::fs::create_dir_all(dir).unwrap();
+    for (name, bytes) in files.iter().filter(|(name, _)| !name.contains("lock")) {
+        std::fs::write(dir.join(name), bytes).unwrap();
+    }
+}
+
+fn all_fine() -> Script {
+    Box::new(|_, _| Fate::Fine)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_before_or_after_any_put_loses_and_doubles_nothing() {
+    let world = World::with_rows(&rows(0, 60));
+    let state_dir = world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    world.follow(&state_dir, shelf.clone()).await;
+    let due: Vec<u32> = (0..60).collect();
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), due);
+
+    let crashes = std::mem::take(&mut *shelf.crashes.lock().unwrap());
+    assert!(crashes.len() >= 40, "{} crashes", crashes.len());
+    for (number, (objects, files)) in crashes.into_iter().enumerate() {
+        let state_dir = world.state_dir(&format!("crash-{number}"));
+        write_folder(&state_dir, &files);
+        let shelf = Shelf::new(&state_dir, objects, all_fine());
+        let report = world.follow(&state_dir, shelf.clone()).await;
+        assert!(report.error.is_none() && report.failures.is_empty(), "crash {number}: {report:?}");
+        assert_eq!(stored(&shelf.objects.lock().unwrap()), due, "after crash {number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_old_state_beside_a_sink_that_went_on_loses_and_doubles_nothing() {
+    let world = World::with_rows(&rows(0, 60));
+    let state_dir = world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    world.follow(&state_dir, shelf.clone()).await;
+    world.append(&rows(60, 30).concat());
+    world.follow(&state_dir, shelf.clone()).await;
+    let newest = shelf.objects.lock().unwrap().clone();
+
+    world.append(&rows(90, 9).concat());
+    let mut states: Vec<Files> = shelf.crashes.lock().unwrap().iter().map(|(_, files)| files.clone()).collect();
+    states.push(Files::new());
+    for (number, files) in states.into_iter().enumerate() {
+        let state_dir = world.state_dir(&format!("old-{number}"));
+        write_folder(&state_dir, &files);
+        let shelf = Shelf::new(&state_dir, newest.clone(), all_fine());
+        world.follow(&state_dir, shelf.clone()).await;
+        let due: Vec<u32> = (0..99).collect();
+        assert_eq!(stored(&shelf.objects.lock().unwrap()), due, "with old state {number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_or_a_lost_request_costs_a_look_and_no_row() {
+    let world = World::with_rows(&rows(0, 60));
+    for (name, fate) in [("reply", Fate::ReplyLost), ("request", Fate::RequestLost)] {
+        let state_dir = world.state_dir(name);
+        let shelf = Shelf::new(&state_dir, Objects::new(), Box::new(move |_, put| if put % 2 == 0 { fate } else { Fate::Fine }));
+        let report = world.follow(&state_dir, shelf.clone()).await;
+        assert!(report.failures.is_empty(), "{name}: {report:?}");
+        assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..60).collect::<Vec<_>>(), "lost {name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_site_stops_no_other_and_is_sent_once_it_is_taken() {
+    let world = World::with_rows(&rows(0, 60));
+    let state_dir = world.state_dir("state");
+    let refusing: Script = Box::new(|key, _| if key.starts_with("B/") { Fate::Refused } else { Fate::Fine });
+    let shelf = Shelf::new(&state_dir, Objects::new(), refusing);
+    let report = world.follow(&state_dir, shelf.clone()).await;
+    assert_eq!(report.failures.len(), 1);
+    let others: Vec<u32> = (0..60).filter(|n| n % 3 != 1).collect();
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), others);
+
+    world.append(&rows(60, 6).concat());
+    let shelf = Shelf::new(&state_dir, shelf.objects.lock().unwrap().clone(), all_fine());
+    world.follow(&state_dir, shelf.clone()).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..66).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_writers_share_a_chain_without_a_row_lost_or_doubled() {
+    let world = World::with_rows(&rows(0, 120));
+    let (one, two) = (world.state_dir("one"), world.state_dir("two"));
+    let shelf = Shelf::new(&one, Objects::new(), all_fine());
+    let (first, second) = tokio::join!(world.follow(&one, shelf.clone()), world.follow(&two, shelf.clone()));
+    assert!(first.failures.is_empty() && second.failures.is_empty());
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..120).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_with_a_gap_stops_its_site_alone_and_says_so() {
+    let world = World::with_rows(&rows(0, 60));
+    let state_dir = world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    world.follow(&state_dir, shelf.clone()).await;
+    let mut objects = shelf.objects.lock().unwrap().clone();
+    let gap = objects.keys().filter(|key| key.starts_with("A/")).nth(2).unwrap().clone();
+    objects.remove(&gap);
+
+    world.append(&rows(60, 6).concat());
+    let lost = world.state_dir("lost");
+    let shelf = Shelf::new(&lost, objects, all_fine());
+    let report = world.follow(&lost, shelf.clone()).await;
+    let (site, error) = report.failures.first_key_value().unwrap();
+    assert_eq!((report.failures.len(), site.as_str()), (1, "A"));
+    assert!(matches!(error, SiteError::Inconsistent(_)), "{error}");
+    let stored = stored(&shelf.objects.lock().unwrap());
+    assert!((60..66).filter(|n| n % 3 != 0).all(|n| stored.contains(&n)), "the other sites go on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_object_behind_the_state_is_never_overwritten_nor_skipped() {
+    let world = World::with_rows(&rows(0, 30));
+    let state_dir = world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    world.follow(&state_dir, shelf.clone()).await;
+    let mut objects = shelf.objects.lock().unwrap().clone();
+    let last = objects.keys().rfind(|key| key.starts_with("A/")).unwrap().clone();
+    objects.remove(&last);
+    let before = objects.clone();
+
+    world.append("A,2025-01-02 00:00:00,30\n");
+    let shelf = Shelf::new(&state_dir, objects, all_fine());
+    let report = world.follow(&state_dir, shelf.clone()).await;
+    assert_eq!(report.failures.len(), 1, "the state knows more than the sink: {report:?}");
+    assert_eq!(shelf.objects.lock().unwrap().keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+}

@@ -1,0 +1,214 @@
+//! Which of the two files a load takes. Pure but for the reading: what is decided here is tested here.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::PAYLOAD_BYTES_MAX;
+use crate::disk::{self, Disk, RealDisk};
+use crate::error::OpenError;
+use crate::frame::{self, HEADER_BYTES, Unfit, Whole};
+use crate::name::TableName;
+use crate::place::{self, Paths};
+
+/// What stands under the name of a state file.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Found {
+    /// Nothing: no other error counts as missing.
+    Missing,
+    /// A state.
+    Whole(Box<Whole>),
+    /// Bytes that no release wrote, or a sector that cannot be read.
+    Corrupt {
+        /// What is wrong, in a few words.
+        why: String,
+    },
+    /// A state of a newer format.
+    Newer {
+        /// Its major version.
+        major: u16,
+    },
+    /// A file that may be a good state, and cannot be read.
+    Unreadable {
+        /// What the system said.
+        error: Arc<io::Error>,
+    },
+}
+
+/// What was wrong with the file that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Damage {
+    /// It was not there.
+    Missing,
+    /// It could not be used.
+    Corrupt(String),
+    /// It was whole and older: the mark of a crash within a commit.
+    Older {
+        /// Its generation.
+        generation: u64,
+        /// The generation of the file that was taken.
+        than: u64,
+    },
+    /// It was whole, of the same generation, and said something else.
+    Differs,
+}
+
+/// Where a loaded state came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// There was none: this is the first run.
+    New,
+    /// Both files agreed.
+    Primary,
+    /// The state file was taken, and its backup written anew from it.
+    BackupRewritten {
+        /// What was wrong with the backup.
+        why: Damage,
+    },
+    /// The backup was taken, and the state file written anew from it.
+    Backup {
+        /// What was wrong with the state file.
+        why: Damage,
+    },
+}
+
+/// What [`inspect`] saw.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The path of the state file.
+    pub primary_path: PathBuf,
+    /// The state file.
+    pub primary: Found,
+    /// The path of its backup.
+    pub backup_path: PathBuf,
+    /// Its backup.
+    pub backup: Found,
+    /// What a load would take now, and mend.
+    pub load: Result<Origin, OpenError>,
+}
+
+impl Inspection {
+    /// The state that a load would take now; nothing for a table that has none, or none that is whole.
+    #[must_use]
+    pub fn whole(&self) -> Option<&Whole> {
+        let found = match self.load.as_ref().ok()? {
+            Origin::New => return None,
+            Origin::Primary | Origin::BackupRewritten { .. } => &self.primary,
+            Origin::Backup { .. } => &self.backup,
+        };
+        found.whole()
+    }
+}
+
+impl Found {
+    fn whole(&self) -> Option<&Whole> {
+        if let Self::Whole(whole) = self { Some(whole) } else { None }
+    }
+}
+
+/// Looks at a table's state without changing or locking anything, so also while a daemon runs.
+#[must_use]
+pub fn inspect(dir: &Path, table: &TableName) -> Inspection {
+    let paths = Paths::new(dir, table);
+    let (primary, backup) = (read(&RealDisk, &paths.primary), read(&RealDisk, &paths.backup));
+    let load = judge(&paths, table, &primary, &backup);
+    Inspection { primary_path: paths.primary, primary, backup_path: paths.backup, backup, load }
+}
+
+/// Reads what stands under `path`.
+pub(crate) fn read(disk: &dyn Disk, path: &Path) -> Found {
+    // One byte more than the longest file, so that a longer one is seen to be.
+    let bytes_max = (HEADER_BYTES + PAYLOAD_BYTES_MAX + 1) as u64;
+    match disk.read(path, bytes_max).map(|bytes| frame::decode(&bytes)) {
+        Ok(Ok(whole)) => Found::Whole(Box::new(whole)),
+        Ok(Err(Unfit::Corrupt(why))) => Found::Corrupt { why },
+        Ok(Err(Unfit::Newer { major })) => Found::Newer { major },
+        Err(error) if error.kind() == ErrorKind::NotFound => Found::Missing,
+        Err(error) if disk::is_medium_error(&error) => {
+            Found::Corrupt { why: format!("reading it failed: {error}") }
+        }
+        Err(error) => Found::Unreadable { error: Arc::new(error) },
+    }
+}
+
+/// Decides which file a load takes, and what is wrong with the other: the highest generation that is
+/// whole, the state file where both have it.
+pub(crate) fn judge(
+    paths: &Paths,
+    table: &TableName,
+    primary: &Found,
+    backup: &Found,
+) -> Result<Origin, OpenError> {
+    refuse_to_guess(&paths.primary, table, primary)?;
+    refuse_to_guess(&paths.backup, table, backup)?;
+    match (primary, backup) {
+        (Found::Missing, Found::Missing) => Ok(Origin::New),
+        (Found::Whole(primary), Found::Whole(backup)) => Ok(newest(primary, backup)),
+        (Found::Whole(_), other) => Ok(Origin::BackupRewritten { why: damage(other) }),
+        (other, Found::Whole(_)) => Ok(Origin::Backup { why: damage(other) }),
+        _ => Err(OpenError::Corrupt {
+            primary: paths.primary.clone(),
+            primary_why: damage(primary).to_string(),
+            backup: paths.backup.clone(),
+            backup_why: damage(backup).to_string(),
+        }),
+    }
+}
+
+/// Stops at a file that may hold more than the other does, and cannot be judged.
+fn refuse_to_guess(path: &Path, table: &TableName, found: &Found) -> Result<(), OpenError> {
+    let path = path.to_owned();
+    match found {
+        Found::Newer { major } => Err(OpenError::Newer { path, major: *major }),
+        Found::Unreadable { error } if disk::is_no_regular_file(error) => Err(place::no_regular_file(&path)),
+        Found::Unreadable { error } => Err(OpenError::Unreadable { path, error: Arc::clone(error) }),
+        Found::Whole(whole) if whole.state.table != *table => {
+            let (found, asked) = (whole.state.table.to_string(), table.to_string());
+            Err(OpenError::WrongTable { path, found, asked })
+        }
+        Found::Whole(_) | Found::Missing | Found::Corrupt { .. } => Ok(()),
+    }
+}
+
+fn newest(primary: &Whole, backup: &Whole) -> Origin {
+    let (ours, theirs) = (primary.generation, backup.generation);
+    if theirs > ours {
+        return Origin::Backup { why: Damage::Older { generation: ours, than: theirs } };
+    }
+    if theirs < ours {
+        return Origin::BackupRewritten { why: Damage::Older { generation: theirs, than: ours } };
+    }
+    if primary.instance == backup.instance && primary.state == backup.state {
+        return Origin::Primary;
+    }
+    Origin::BackupRewritten { why: Damage::Differs }
+}
+
+/// What is wrong with a file that is not whole.
+fn damage(found: &Found) -> Damage {
+    match found {
+        Found::Missing => Damage::Missing,
+        Found::Corrupt { why } => Damage::Corrupt(why.clone()),
+        Found::Whole(_) => Damage::Differs,
+        Found::Newer { major } => Damage::Corrupt(format!("it has format {major}")),
+        Found::Unreadable { error } => Damage::Corrupt(format!("it cannot be read: {error}")),
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("it is missing"),
+            Self::Corrupt(why) => f.write_str(why),
+            Self::Older { generation, than } => {
+                write!(f, "it holds generation {generation}, older than {than}")
+            }
+            Self::Differs => f.write_str("it says something else in the same generation"),
+        }
+    }
+}

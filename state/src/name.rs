@@ -1,0 +1,160 @@
+//! The two names that become parts of paths and object keys: checked once, then trusted.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest site id, in bytes.
+const SITE_ID_BYTES_MAX: usize = 64;
+/// The longest table name with its schema, in bytes.
+const TABLE_NAME_BYTES_MAX: usize = 128;
+
+/// A name that was refused, and the rule it broke.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} {text:?} is not allowed; use {rule}")]
+pub struct InvalidName {
+    kind: &'static str,
+    text: String,
+    rule: &'static str,
+}
+
+/// A station's code: 1 to 64 of `A-Z a-z 0-9 _ -`. Checked once, in [`SiteId::parse`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SiteId(Arc<str>);
+
+impl SiteId {
+    /// Checks `text` and makes it a site id.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let fits = (1..=SITE_ID_BYTES_MAX).contains(&text.len());
+        if fits && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
+            return Ok(Self(text.into()));
+        }
+        let rule = "1 to 64 of A-Z a-z 0-9 _ -";
+        Err(InvalidName { kind: "site id", text: text.to_owned(), rule })
+    }
+
+    /// The code as the source writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The name of a table, `[SCHEMA.]TABLE`, at most 128 bytes. Checked once, in [`TableName::parse`].
+///
+/// Each part is a letter followed by any of `A-Z a-z 0-9 _ $ #`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TableName(Arc<str>);
+
+impl TableName {
+    /// Checks `text` and makes it a table name.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let parts_ok = match text.split_once('.') {
+            Some((schema, table)) => is_identifier(schema) && is_identifier(table),
+            None => is_identifier(text),
+        };
+        if parts_ok && text.len() <= TABLE_NAME_BYTES_MAX {
+            return Ok(Self(text.into()));
+        }
+        let rule = "[SCHEMA.]TABLE, each part a letter and then any of A-Z a-z 0-9 _ $ #, at most 128 bytes";
+        Err(InvalidName { kind: "table name", text: text.to_owned(), rule })
+    }
+
+    /// The whole name, with its schema if it has one.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part after the dot, or the whole name when there is none.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        self.0.split_once('.').map_or(&self.0, |(_, table)| table)
+    }
+
+    /// The part before the dot.
+    #[must_use]
+    pub fn schema(&self) -> Option<&str> {
+        self.0.split_once('.').map(|(schema, _)| schema)
+    }
+}
+
+fn is_identifier(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'#'))
+}
+
+macro_rules! reads_as_text {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0.as_ref().to_owned()
+            }
+        }
+    };
+}
+
+reads_as_text!(SiteId);
+reads_as_text!(TableName);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_id_is_1_to_64_safe_characters() {
+        for good in ["ALIC1", "a", "_", "-", "0", &"x".repeat(64)] {
+            assert_eq!(SiteId::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", " ", "A B", "../x", "a/b", "a.b", "é", "a\n", "a\0", &"x".repeat(65)] {
+            assert!(SiteId::parse(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_refused_site_id_says_which_and_what_to_use() {
+        let message = SiteId::parse("../etc").unwrap_err().to_string();
+        assert_eq!(message, r#"site id "../etc" is not allowed; use 1 to 64 of A-Z a-z 0-9 _ -"#);
+    }
+
+    #[test]
+    fn a_table_name_splits_at_its_one_dot() {
+        let plain = TableName::parse("LEVEL1_SOILMET_30MIN").unwrap();
+        assert_eq!((plain.schema(), plain.table()), (None, "LEVEL1_SOILMET_30MIN"));
+        let dotted = TableName::parse("COSMOS.SYS$T#1").unwrap();
+        assert_eq!((dotted.schema(), dotted.table()), (Some("COSMOS"), "SYS$T#1"));
+    }
+
+    #[test]
+    fn a_table_name_with_anything_else_is_refused() {
+        let long = "x".repeat(129);
+        for bad in ["", ".", "A.", ".A", "A.B.C", "1A", "_A", "A-B", "A B", "A/B", "A.1", "Ä", &long] {
+            assert!(TableName::parse(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn names_are_checked_again_when_they_are_deserialized() {
+        assert_eq!(serde_json::from_str::<SiteId>(r#""ALIC1""#).unwrap(), SiteId::parse("ALIC1").unwrap());
+        assert!(serde_json::from_str::<SiteId>(r#""a/b""#).is_err());
+        assert!(serde_json::from_str::<TableName>(r#""1""#).is_err());
+        assert_eq!(serde_json::to_string(&TableName::parse("S.T").unwrap()).unwrap(), r#""S.T""#);
+    }
+}

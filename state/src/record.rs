@@ -1,0 +1,126 @@
+//! What is remembered of a table. Plain data: it knows no clock, no disk and no network.
+
+use std::collections::BTreeMap;
+
+use crate::cursor::{Cursor, FileId};
+use crate::name::{SiteId, TableName};
+use crate::time::Time;
+
+/// A batch whose upload may have begun. Committed before the upload is tried (I2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// Number of the object in its chain.
+    pub seq: u64,
+    /// Where the batch begins: the chain's cursor.
+    pub from: Cursor,
+    /// The cursor of the batch's last row: where the next object will begin.
+    pub to: Cursor,
+    /// Key under which the object is created.
+    pub key: String,
+    /// Rows in the batch.
+    pub rows: u64,
+    /// The newest time in the batch.
+    pub last_data: Time,
+    /// SHA-256 of the uncompressed payload.
+    pub digest: [u8; 32],
+    /// When the intent was made.
+    pub since: Time,
+}
+
+/// The sequence of objects of one site: object n begins exactly where object n-1 ended (I3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Number of the next object.
+    pub seq: u64,
+    /// Where the last stored object ended.
+    pub cursor: Cursor,
+    /// The object that may be on its way.
+    pub pending: Option<Intent>,
+}
+
+impl Chain {
+    /// A chain of which nothing is stored yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { seq: 0, cursor: Cursor::Start, pending: None }
+    }
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FilePosition {
+    /// The file.
+    pub file: FileId,
+    /// Bytes of its uncompressed stream before the place.
+    pub offset: u64,
+}
+
+/// What is remembered of one site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    /// The watermark: the newest time stored (I1).
+    pub last_data: Option<Time>,
+    /// Rows at or before it are not due in those parts of a source where a floor applies: the first
+    /// run, and a file that was replaced.
+    pub floor: Option<Time>,
+    /// The chain of the rows that follow as they come.
+    pub live: Chain,
+    /// How far this site is stored beyond [`SourceFile::covered`], file by file.
+    pub ahead: Vec<FilePosition>,
+}
+
+/// A file that is followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Where it was last seen.
+    pub path: String,
+    /// Which file it is, wherever it is.
+    pub file: FileId,
+    /// Every row of every site before this offset is stored or quarantined.
+    pub covered: u64,
+    /// Hash of the bytes just before `covered`: tells a file that grew from one that was replaced.
+    pub check: u64,
+    /// Floors apply to rows that begin before this offset.
+    pub floor_until: u64,
+}
+
+/// All that is remembered of one table: what one commit makes durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The table. It belongs to the file: a commit puts it back if an edit changed it.
+    pub table: TableName,
+    /// Identity of the source, free of secrets.
+    pub source: String,
+    /// When the first run began.
+    pub started: Option<Time>,
+    /// When the last run ended.
+    pub last_run: Option<Time>,
+    /// [`Site::floor`] of sites not seen yet, decided at the first run.
+    pub floor: Option<Time>,
+    /// Every site seen so far.
+    pub sites: BTreeMap<SiteId, Site>,
+    /// Every file followed.
+    pub files: Vec<SourceFile>,
+}
+
+impl State {
+    /// The state of a table of which nothing is known.
+    #[must_use]
+    pub fn new(table: TableName, source: impl Into<String>) -> Self {
+        Self {
+            table,
+            source: source.into(),
+            started: None,
+            last_run: None,
+            floor: None,
+            sites: BTreeMap::new(),
+            files: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Every truncation and every flipped bit of a state file of 50 sites, and files made to do harm.
+
+#![expect(clippy::disallowed_methods, reason = "what a test puts on disk need not outlive it")]
+
+mod support;
+
+use std::fs;
+use std::sync::Arc;
+
+use livecosmos_state::*;
+use support::frames::{Header, frame};
+use support::sample::{self, file, files_of, open};
+use support::sim::{Image, SimDisk};
+
+const PRIMARY: &str = "LEVEL1_SOILMET_30MIN.state";
+const BACKUP: &str = "LEVEL1_SOILMET_30MIN.state.backup";
+
+struct Lab {
+    dir: tempfile::TempDir,
+    wanted: State,
+    whole: Vec<u8>,
+}
+
+fn lab() -> Lab {
+    let wanted = sample::state_of(50);
+    let whole = files_of(&wanted);
+    Lab { dir: tempfile::tempdir().unwrap(), wanted, whole }
+}
+
+impl Lab {
+    /// Opens a disk with these two files.
+    fn open(&self, primary: Option<&[u8]>, backup: Option<&[u8]>) -> (SimDisk, Result<Opened, OpenError>) {
+        let mut image = Image::empty_dir();
+        for (name, bytes) in [(PRIMARY, primary), (BACKUP, backup)] {
+            if let Some(bytes) = bytes {
+                image.put(name, bytes);
+            }
+        }
+        let sim = SimDisk::new(image);
+        let opened = sample::open_on(Arc::new(sim.clone()), self.dir.path());
+        (sim, opened)
+    }
+
+    /// A damaged file alone is refused as corrupt; beside a whole one it is rescued and mended.
+    fn assert_refused_and_rescued(&self, damaged: &[u8], what: &str) {
+        let (sim, alone) = self.open(Some(damaged), None);
+        assert!(matches!(alone, Err(OpenError::Corrupt { .. })), "{what}: {alone:?}");
+        assert_eq!(sim.image().read(PRIMARY), Some(damaged), "{what}");
+        let (sim, beside) = self.open(Some(damaged), Some(&self.whole));
+        let opened = beside.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(matches!(opened.origin, Origin::Backup { .. }), "{what}");
+        assert!(*opened.store.state() == self.wanted, "{what}");
+        assert!(sim.image().read(PRIMARY) == Some(&self.whole), "{what}");
+    }
+}
+
+#[test]
+fn every_truncation_of_a_state_file_is_refused_alone_and_rescued_beside_a_whole_one() {
+    let lab = lab();
+    for length in 0..lab.whole.len() {
+        lab.assert_refused_and_rescued(&lab.whole[..length], &format!("{length} bytes"));
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_a_state_file_is_refused_alone_and_rescued_beside_a_whole_one() {
+    let lab = lab();
+    let mut damaged = lab.whole.clone();
+    for bit in 0..lab.whole.len() * 8 {
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        lab.assert_refused_and_rescued(&damaged, &format!("bit {bit}"));
+        damaged[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+#[test]
+fn a_state_file_with_a_byte_too_many_is_refused() {
+    let lab = lab();
+    let longer = [lab.whole.as_slice(), b"\0"].concat();
+    lab.assert_refused_and_rescued(&longer, "one byte more");
+}
+
+#[test]
+fn a_whole_frame_around_a_wrong_payload_is_refused() {
+    let lab = lab();
+    let payload = &lab.whole[72..];
+    let trailing = [payload, b"\0"].concat();
+    lab.assert_refused_and_rescued(&frame(&Header::default(), &trailing), "a byte after the record");
+    lab.assert_refused_and_rescued(&frame(&Header::default(), &payload[..payload.len() - 1]), "a byte short");
+    lab.assert_refused_and_rescued(&frame(&Header::default(), b"\x03A/B\0\0\0\0\0\0"), "a wrong table name");
+    lab.assert_refused_and_rescued(&frame(&Header { major: 0, ..Header::default() }, payload), "format 0");
+}
+
+#[test]
+fn a_site_twice_or_out_of_order_is_refused() {
+    let lab = lab();
+    let site = |id: u8| [&[1, id][..], &[0, 0, 0, 0, 0, 0]].concat();
+    let payload = |ids: [u8; 2]| {
+        let table = [&[20][..], sample::table().as_str().as_bytes()].concat();
+        [table, vec![0, 0, 0, 0, 2], site(ids[0]), site(ids[1]), vec![0]].concat()
+    };
+    let (_, right) = lab.open(Some(&frame(&Header::default(), &payload(*b"AB"))), None);
+    assert_eq!(right.unwrap().store.state().sites.len(), 2);
+    lab.assert_refused_and_rescued(&frame(&Header::default(), &payload(*b"BA")), "out of order");
+    lab.assert_refused_and_rescued(&frame(&Header::default(), &payload(*b"AA")), "twice");
+}
+
+/// Address space this process ever used, `proc_pid_status(5)`.
+fn address_space_peak_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmPeak")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_small_file_that_claims_8_gib_is_refused_without_allocating_them() {
+    let lab = lab();
+    let claim = |bytes: u64| [&[253][..], &bytes.to_le_bytes()].concat();
+    let before = address_space_peak_kib();
+    for bytes in [8 << 30, 1 << 27, u64::MAX] {
+        let text = frame(&Header::default(), &claim(bytes));
+        let table = [&[20][..], sample::table().as_str().as_bytes()].concat();
+        let sites = frame(&Header::default(), &[table, vec![0, 0, 0, 0], claim(bytes)].concat());
+        for bomb in [text, sites] {
+            lab.assert_refused_and_rescued(&bomb, &format!("a claim of {bytes} bytes"));
+        }
+    }
+    let grown_kib = address_space_peak_kib() - before;
+    assert!(grown_kib < 1 << 20, "{grown_kib} KiB were allocated");
+}
+
+#[test]
+fn a_file_longer_than_the_format_allows_is_not_read_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = fs::File::create(file(dir.path(), ".state")).unwrap();
+    long.set_len(1 << 40).unwrap();
+    assert!(matches!(open(dir.path()).unwrap_err(), OpenError::Corrupt { .. }));
+}

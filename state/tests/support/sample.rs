@@ -1,0 +1,83 @@
+//! Records and stores for tests.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use livecosmos_state::*;
+
+/// The table of most tests.
+pub(crate) fn table() -> TableName {
+    TableName::parse("LEVEL1_SOILMET_30MIN").unwrap()
+}
+
+/// An instant `seconds` after the first of 2025.
+pub(crate) fn time(seconds: i64) -> Time {
+    Time::new(1_735_689_600 + seconds, 0).unwrap()
+}
+
+/// A state of `sites` sites that holds every kind of value.
+pub(crate) fn state_of(sites: usize) -> State {
+    let mut state = State::new(table(), "csv:/data/{table}.csv");
+    state.started = Some(time(0));
+    state.last_run = Some(Time::new(1_735_700_000, 123_456_789).unwrap());
+    state.floor = Some(Time::new(-1, 999_999_999).unwrap());
+    state.sites = (0..sites).map(|n| (SiteId::parse(&format!("SITE{n:06}")).unwrap(), site(n))).collect();
+    state.files = vec![SourceFile {
+        path: "/data/LEVEL1_SOILMET_30MIN.csv".to_owned(),
+        file: FileId(u64::MAX),
+        covered: 70_000,
+        check: 5_000_000_000,
+        floor_until: 0,
+    }];
+    state
+}
+
+fn site(n: usize) -> Site {
+    let seq = n as u64 * 300;
+    let file = |offset| Cursor::File { file: FileId(0x0123_4567_89ab_cdef), offset };
+    let row = |seconds, tie| Cursor::Row { time: time(seconds), tie };
+    let (from, to) = match n % 4 {
+        0 => (Cursor::Start, file(251)),
+        1 => (file(65_535), file(65_536)),
+        2 => (row(0, Tie::None), row(1_800, Tie::Integer(-1 - i64::from(u32::MAX)))),
+        _ => (row(0, Tie::Text(String::new())), row(1_800, Tie::Text("é 1".to_owned()))),
+    };
+    let pending = (n % 3 != 0).then(|| Intent {
+        seq,
+        from: from.clone(),
+        to,
+        key: format!("SITE{n:06}/LIVE_SOILMET_30MIN/{seq:020}.json"),
+        rows: 1 + seq,
+        last_data: time(1_800),
+        digest: [u8::try_from(n % 256).unwrap(); 32],
+        since: time(1_900),
+    });
+    Site {
+        last_data: (n % 5 != 0).then(|| time(-60)),
+        floor: (n % 2 == 0).then(|| time(-10_800)),
+        live: Chain { seq, cursor: from, pending },
+        ahead: (0..n % 3).map(|at| FilePosition { file: FileId(7), offset: at as u64 * 1_000 }).collect(),
+    }
+}
+
+/// Opens the table's store in `dir`.
+pub(crate) fn open(dir: &Path) -> Result<Opened, OpenError> {
+    Store::open(&Options::default(), dir, &table())
+}
+
+/// Opens the table's store in `dir`, with its files on `disk`.
+pub(crate) fn open_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Opened, OpenError> {
+    Store::open(&Options { disk, instance: Some([5; 16]), ..Options::default() }, dir, &table())
+}
+
+/// The name of a file of the table in `dir`.
+pub(crate) fn file(dir: &Path, suffix: &str) -> std::path::PathBuf {
+    dir.join(format!("{}{suffix}", table()))
+}
+
+/// The two files of a state, as a first commit writes them.
+pub(crate) fn files_of(state: &State) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).unwrap().store.commit(|empty| empty.clone_from(state)).unwrap();
+    std::fs::read(file(dir.path(), ".state")).unwrap()
+}

@@ -1,0 +1,338 @@
+//! A model of the uploader: it keeps what a state keeps, and stores in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+use livecosmos::rows::{Batch, Kind};
+use livecosmos::source::csv::{CsvSource, Settings};
+use livecosmos::source::{
+    FileOrigin, Fold, Intake, Limits, Pass, Reject, Resume, SiteRule, Source, SourceError, Start, Stopped,
+    TableShape, TimeReader,
+};
+use livecosmos_state::{Cursor, FileId, FilePosition, SiteId, SourceFile, TableName, Time};
+
+/// 2026-01-01T00:00:00Z: what the clock shows in these tests.
+pub const NOW_S: i64 = 1_767_225_600;
+
+/// Where a site stands.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    pub ahead: Vec<FilePosition>,
+    pub cursor: Option<Cursor>,
+    pub last_data: Option<Time>,
+    pub floor: Option<Time>,
+}
+
+/// What survives a crash.
+#[derive(Debug, Clone, Default)]
+pub struct Durable {
+    pub files: Vec<SourceFile>,
+    pub sites: BTreeMap<SiteId, Standing>,
+    /// The first run's floor.
+    pub floor: Option<Time>,
+    pub has_run: bool,
+}
+
+/// The uploader, its state and its sink.
+pub struct Uploader {
+    pub durable: Durable,
+    /// Rows stored, in order: `site time cell|cell|…`.
+    pub stored: Vec<String>,
+    pub batch_rows: Vec<usize>,
+    pub batch_files: Vec<FileId>,
+    pub rejects: Vec<Reject>,
+    pub origins: Vec<FileOrigin>,
+    pub checkpoints: usize,
+    /// Sites that wait for their next try.
+    pub paused: BTreeSet<SiteId>,
+    pub only: Option<BTreeSet<SiteId>>,
+    /// After so many batches the next call is refused: a crash.
+    pub batches_until_crash: Option<usize>,
+    /// Batches of this site fail.
+    pub failing: Option<SiteId>,
+    /// The sites asked for in this pass.
+    pub asked: Vec<SiteId>,
+    gave_up: bool,
+    pub behind: bool,
+}
+
+impl Default for Uploader {
+    fn default() -> Self {
+        Self {
+            // Most tests are about files that follow on a first run long ago.
+            durable: Durable { has_run: true, ..Durable::default() },
+            stored: Vec::new(),
+            batch_rows: Vec::new(),
+            batch_files: Vec::new(),
+            rejects: Vec::new(),
+            origins: Vec::new(),
+            checkpoints: 0,
+            paused: BTreeSet::new(),
+            only: None,
+            batches_until_crash: None,
+            failing: None,
+            asked: Vec::new(),
+            gave_up: false,
+            behind: false,
+        }
+    }
+}
+
+impl Uploader {
+    /// One pass, and what the daemon does after it.
+    pub fn try_pass(&mut self, source: &mut CsvSource) -> Result<Pass, SourceError> {
+        let start = Start {
+            now: Time::new(NOW_S, 0).unwrap(),
+            files: self.durable.files.clone(),
+            known: self.durable.sites.keys().cloned().collect(),
+            only: self.only.clone(),
+            first_run: !self.durable.has_run,
+            behind: self.behind,
+        };
+        self.gave_up = false;
+        self.asked.clear();
+        let pass = source.pass(&start, self);
+        let is_clean = pass.is_ok() && !self.gave_up;
+        self.behind = !is_clean || !self.paused.is_empty();
+        if let (true, Ok(pass)) = (is_clean, &pass) {
+            self.cover(&pass.files);
+        }
+        pass
+    }
+
+    pub fn pass(&mut self, source: &mut CsvSource) -> Pass {
+        self.try_pass(source).expect("the pass succeeds")
+    }
+
+    /// The rows stored since the last call.
+    pub fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.stored)
+    }
+
+    /// A pass, and the rows it stored.
+    pub fn follow(&mut self, source: &mut CsvSource) -> Vec<String> {
+        self.pass(source);
+        self.take()
+    }
+
+    pub fn reasons(&self) -> Vec<&str> {
+        self.rejects.iter().map(|reject| reject.reason.as_str()).collect()
+    }
+
+    fn cover(&mut self, files: &[SourceFile]) {
+        self.durable.has_run = true;
+        self.durable.files = files.to_vec();
+        for site in self.durable.sites.values_mut() {
+            site.ahead.retain(|ahead| {
+                files.iter().any(|file| file.file == ahead.file && file.covered < ahead.offset)
+            });
+        }
+    }
+}
+
+impl Intake for Uploader {
+    fn resume(&mut self, site: &SiteId) -> Result<Resume, Stopped> {
+        self.asked.push(site.clone());
+        let floor = self.durable.floor;
+        let standing = self
+            .durable
+            .sites
+            .entry(site.clone())
+            .or_insert_with(|| Standing { floor, ..Standing::default() });
+        Ok(Resume {
+            cursor: standing.cursor.clone().unwrap_or(Cursor::Start),
+            ahead: standing.ahead.clone(),
+            floor: standing.floor,
+            paused: self.paused.contains(site),
+        })
+    }
+
+    fn register(&mut self, file: SourceFile, origin: FileOrigin) -> Result<(), Stopped> {
+        self.origins.push(origin);
+        if origin == FileOrigin::Replaced {
+            for site in self.durable.sites.values_mut() {
+                site.floor = site.floor.max(site.last_data);
+            }
+        }
+        self.durable.files.retain(|known| {
+            known.file != file.file && (origin != FileOrigin::Replaced || known.path != file.path)
+        });
+        self.durable.files.push(file);
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: Batch) -> Result<(), Stopped> {
+        if let Some(left) = &mut self.batches_until_crash {
+            *left = left.checked_sub(1).ok_or(Stopped)?;
+        }
+        assert!(!batch.rows.is_empty(), "a batch has rows");
+        if self.failing.as_ref() == Some(&batch.site) {
+            self.gave_up = true;
+            return Ok(());
+        }
+        let Cursor::File { file, offset } = batch.to else { panic!("a CSV has file cursors") };
+        self.batch_rows.push(batch.rows.len());
+        self.batch_files.push(file);
+        self.stored.extend(lines(&batch));
+        let standing = self.durable.sites.get_mut(&batch.site).expect("a site is asked for before its batch");
+        standing.last_data = standing.last_data.max(Some(batch.time_range().1));
+        standing.cursor = Some(batch.to.clone());
+        match standing.ahead.iter_mut().find(|ahead| ahead.file == file) {
+            Some(ahead) => {
+                assert!(ahead.offset < offset, "a site's batches come in the order of its file");
+                ahead.offset = offset;
+            }
+            None => standing.ahead.push(FilePosition { file, offset }),
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, files: &[SourceFile]) -> Result<(), Stopped> {
+        self.checkpoints += 1;
+        if !self.gave_up && self.paused.is_empty() {
+            self.cover(files);
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, reject: Reject) -> Result<(), Stopped> {
+        self.rejects.push(reject);
+        Ok(())
+    }
+
+    fn stopped(&self) -> bool {
+        false
+    }
+}
+
+/// The rows of a batch as text: kinds are shown by quotes around text and `null`.
+pub fn lines(batch: &Batch) -> Vec<String> {
+    let schema = batch.rows.schema();
+    (0..batch.rows.len())
+        .map(|row| {
+            let cells: Vec<String> = batch
+                .rows
+                .values(row)
+                .enumerate()
+                .filter(|(column, _)| *column != schema.time && Some(*column) != schema.site)
+                .map(|(_, value)| match value.kind {
+                    Kind::Null => "null".to_owned(),
+                    Kind::Text => format!("'{}'", value.text),
+                    Kind::Number | Kind::Bool => value.text.to_owned(),
+                })
+                .collect();
+            format!("{} {} {}", batch.site, batch.rows.times()[row].time, cells.join("|"))
+        })
+        .collect()
+}
+
+/// A folder with files, and how its table is configured.
+pub struct Folder {
+    folder: tempfile::TempDir,
+    pub shape: TableShape,
+    pub delimiter: u8,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), shape: shape(), delimiter: b',' }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        File::create(self.path(name)).unwrap().write_all(content.as_ref()).unwrap();
+    }
+
+    pub fn append(&self, name: &str, content: impl AsRef<[u8]>) {
+        let mut file = OpenOptions::new().append(true).create(true).open(self.path(name)).unwrap();
+        file.write_all(content.as_ref()).unwrap();
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a rotation by a stranger need not be durable")]
+    pub fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    pub fn copy(&self, from: &str, to: &str) {
+        fs::copy(self.path(from), self.path(to)).unwrap();
+    }
+
+    pub fn remove(&self, name: &str) {
+        fs::remove_file(self.path(name)).unwrap();
+    }
+
+    /// Compresses a file as `gzip` does: the original is gone afterwards.
+    pub fn gzip(&self, name: &str) {
+        let content = fs::read(self.path(name)).unwrap();
+        self.write(&format!("{name}.gz"), gzipped(&content));
+        self.remove(name);
+    }
+
+    /// A source as a new process would open it.
+    pub fn open(&self, name: &str) -> CsvSource {
+        CsvSource::open(self.settings(name), self.shape.clone()).unwrap()
+    }
+
+    pub fn settings(&self, name: &str) -> Settings {
+        Settings { path: self.path(name), delimiter: self.delimiter }
+    }
+}
+
+pub fn gzipped(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub fn site(text: &str) -> SiteId {
+    SiteId::parse(text).unwrap()
+}
+
+/// `SITE,TIME,…`, times in UTC, `NA` for no value, and batches that are never full.
+pub fn shape() -> TableShape {
+    TableShape {
+        table: TableName::parse("T").unwrap(),
+        site: SiteRule::Column("SITE".to_owned()),
+        time_column: "TIME".to_owned(),
+        tie_column: None,
+        time: TimeReader::new(TimeZone::UTC, Fold::Earlier, None),
+        null_values: vec![String::new(), "NA".to_owned(), "NAN".to_owned()],
+        text_columns: BTreeSet::new(),
+        sites: None,
+        future_tolerance_s: 3600,
+        limits: Limits { batch_rows_max: 10_000, batch_bytes_max: 1 << 20, group_bytes_max: 16 << 20 },
+    }
+}
+
+/// Cells that show as they are.
+pub fn row(site: &str, minute: u32, value: impl std::fmt::Display) -> String {
+    format!("{site},2025-01-01T{:02}:{:02}:00Z,{value}\n", minute / 60, minute % 60)
+}
+
+/// How [`row`] is stored.
+pub fn stored(site: &str, minute: u32, value: impl std::fmt::Display) -> String {
+    format!("{site} 2025-01-01T{:02}:{:02}:00Z {value}", minute / 60, minute % 60)
+}
+
+pub const HEADER: &str = "SITE,TIME,V\n";
+
+/// A file of rows of site `A` whose value is their number.
+pub fn rows_of_a(minutes: std::ops::Range<u32>) -> String {
+    minutes.map(|minute| row("A", minute, minute)).collect()
+}
+
+/// How [`rows_of_a`] is stored.
+pub fn stored_of_a(minutes: std::ops::Range<u32>) -> Vec<String> {
+    minutes.map(|minute| stored("A", minute, minute)).collect()
+}
+
+/// Reads a file of the repository or of a temporary folder.
+pub fn content(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap()
+}

@@ -1,0 +1,12 @@
+//! One contract, kept by every sink; then what is particular to each.
+
+mod support;
+
+#[path = "sinks/bucket.rs"]
+mod bucket;
+#[path = "sinks/contract.rs"]
+mod contract;
+#[path = "sinks/folder.rs"]
+mod folder;
+#[path = "sinks/objects.rs"]
+mod objects;

@@ -1,0 +1,51 @@
+//! Objects to put.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use livecosmos::sink::{Facts, Object, SinkError};
+use livecosmos_state::{Cursor, SiteId, TableName, Tie, Time};
+
+/// Facts whose texts are as hard as they come: a tie of any characters, a time with nanoseconds.
+pub(crate) fn facts(seq: u64) -> Facts {
+    let time = Time::new(1_735_689_600, 123_456_789).expect("a time of 2025");
+    Facts {
+        table: TableName::parse("COSMOS.LEVEL1_SOILMET$#1").expect("a table name"),
+        site: SiteId::parse("ALIC1").expect("a site id"),
+        chain: "live".to_owned(),
+        seq,
+        from: Cursor::Start,
+        to: Cursor::Row { time, tie: Tie::Text(" Ä\t%41+\"\u{1f4a7}\\é=:;,\r\n ".to_owned()) },
+        rows: 7,
+        last_data: time,
+        digest: [0xa7; 32],
+        config: "0123456789abcdef".to_owned(),
+        instance: "0f".repeat(16),
+        generation: u64::MAX,
+    }
+}
+
+/// An object of these bytes, with facts of its own.
+pub(crate) fn object(seq: u64, bytes: impl Into<Bytes>) -> Object {
+    Object {
+        bytes: bytes.into(),
+        content_type: "application/x-ndjson",
+        content_encoding: None,
+        facts: Arc::new(facts(seq)),
+    }
+}
+
+/// The key of an object on the live chain.
+pub(crate) fn key(seq: u64) -> String {
+    format!("ALIC1/SOILMET$#1/{seq:020}.ndjson")
+}
+
+/// The kind of an error, for comparing.
+pub(crate) fn kind(error: &SinkError) -> &'static str {
+    match error {
+        SinkError::Retry(_) => "retry",
+        SinkError::Refused(_) => "refused",
+        SinkError::Denied(_) => "denied",
+        SinkError::Fatal(_) => "fatal",
+    }
+}

@@ -1,0 +1,18 @@
+//! What the tests drive the binary with: S3 servers that other people wrote, the faults a network makes,
+//! the binary itself in an empty environment, and readers of what it stored.
+//!
+//! Nothing here uses the product's own code, so that a mistake in it cannot hide itself.
+//! `tests/support/install` installs the servers; `tests/README.md` says how to write a test with them.
+#![allow(dead_code, reason = "each test binary includes the whole module and uses a part of it")]
+#![allow(unreachable_pub, reason = "the module is private to each test binary that includes it")]
+
+pub mod daemon;
+pub mod front;
+pub mod garage;
+pub mod http;
+pub mod moto;
+pub mod objects;
+pub mod process;
+pub mod s3_client;
+pub mod s3s;
+pub mod server;

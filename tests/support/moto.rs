@@ -1,0 +1,26 @@
+//! moto: an S3 server in Python that keeps everything in memory and answers the error cases as S3 does.
+//! It accepts any pair of keys.
+
+use super::process::{command, free_address};
+use super::s3_client::S3Client;
+use super::server::{BUCKET, REGION, S3Server, installed};
+
+/// Starts a server with an empty bucket.
+pub fn start() -> S3Server {
+    let client = S3Client {
+        address: free_address(),
+        access_key: "moto-access".to_owned(),
+        secret_key: "moto-secret".to_owned(),
+        region: REGION.to_owned(),
+        bucket: BUCKET.to_owned(),
+    };
+    let (address, program) = (client.address, installed("moto", "moto_server"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = S3Server::start("moto", client.clone(), folder, move || {
+        let mut command = command(&program);
+        command.args(["-H", &address.ip().to_string(), "-p", &address.port().to_string()]);
+        command
+    });
+    client.create_bucket();
+    server
+}
