@@ -42,6 +42,8 @@ torture: test-servers ## kill, cut and race it for a long time (release build, t
 
 demo: ## send the sample table to a folder once and show what landed
 	cargo run --release -- config.example.toml $(TABLE) --once
+	cargo run --release --quiet -- state show config.example.toml
+	find demo -type f -not -path "*/.livecosmos/*" -printf "%s bytes  %p\n" | sort -k3
 
 test-servers: ## install the S3 servers of the tests (minutes once, then nothing)
 	@tests/support/install

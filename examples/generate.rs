@@ -12,10 +12,10 @@ use livecosmos::sample::Sample;
 struct Arguments {
     /// Number of sites
     #[arg(long, default_value_t = 4)]
-    sites: usize,
+    sites: u32,
     /// Half-hours of each site, from 2025-01-01 on
     #[arg(long, default_value_t = 200)]
-    rows: usize,
+    rows: u32,
     /// Where chance starts
     #[arg(long, default_value_t = 1)]
     seed: u64,

@@ -281,6 +281,8 @@ mod tests {
         assert_eq!(late, "ALIC1/T/late.00000000000000000000.json");
         assert!(template.key(&site, &table, LIVE_CHAIN, u64::MAX, ".json") < late);
         assert_eq!(template.seq_of(&site, &table, LIVE_CHAIN, &late), None);
+        let numbered = template.key(&site, &table, "00000000000000000001", 0, ".json");
+        assert_eq!(template.seq_of(&site, &table, LIVE_CHAIN, &numbered), None);
         assert_eq!(template.seq_of(&site, &table, "late", &late), Some(0));
     }
 

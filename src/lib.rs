@@ -13,6 +13,7 @@ pub mod payload;
 pub mod progress;
 pub mod quarantine;
 pub mod rows;
+pub mod sample;
 pub mod sink;
 pub mod source;
 pub mod stop;

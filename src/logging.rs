@@ -16,11 +16,17 @@ pub const FILTER_VARIABLE: &str = "LIVECOSMOS_LOG";
 ///
 /// `level` is that of livecosmos' own messages; libraries speak up from warnings on.
 pub fn start(level: LevelFilter) {
-    let filter =
-        std::env::var(FILTER_VARIABLE).ok().and_then(|directives| EnvFilter::try_new(directives).ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new(default_directives(level)));
+    let asked = std::env::var(FILTER_VARIABLE).ok().filter(|directives| !directives.is_empty());
+    let asked = asked.map(EnvFilter::try_new).transpose();
+    let misread = asked.as_ref().err().map(ToString::to_string);
+    let filter = asked.ok().flatten().unwrap_or_else(|| EnvFilter::new(default_directives(level)));
     // It fails where a test started it already; then that one stays.
     let _ = tracing_subscriber::registry().with(target()).with(filter).try_init();
+    if let Some(error) = misread {
+        tracing::warn!(
+            "{FILTER_VARIABLE} is not understood ({error}); write it as 'debug' or 'livecosmos::sink=trace'"
+        );
+    }
 }
 
 /// Whether people want colour on standard error: it is a terminal, and `NO_COLOR` is not set.

@@ -25,15 +25,20 @@ site_column = "SITE_ID"
 time_column = "DATE_TIME"
 "#;
 
+#[expect(clippy::disallowed_methods, reason = "a test's own file, gone with the test")]
+fn write(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).expect("a file in a temporary folder");
+}
+
 fn load_in(folder: &Path, text: &str) -> Result<Config, String> {
     let path = folder.join("config.toml");
-    std::fs::write(&path, text).unwrap();
+    write(&path, text.as_bytes());
     let shown = folder.display().to_string();
     Config::load(&path).map_err(|error| error.to_string().replace(&shown, "[DIR]"))
 }
 
 fn load(text: &str) -> Result<Config, String> {
-    load_in(TempDir::new().unwrap().path(), text)
+    load_in(TempDir::new().expect("a temporary folder").path(), text)
 }
 
 /// The message for [`LEAST`] with `old` replaced by `new`.
@@ -68,7 +73,7 @@ fn what_is_not_said_has_its_default() {
     assert_eq!(table.upload.compression, Compression::None);
     assert_eq!((table.upload.in_flight_max, table.upload.memory_bytes_max), (16, 48 << 20));
     assert_eq!(table.upload.key.to_string(), "{site}/{live_table}/{seq}{ext}");
-    assert_eq!((table.poll.interval, table.poll.drain), (Duration::from_secs(60), Duration::from_secs(30)));
+    assert_eq!((table.poll.interval, table.poll.drain), (Duration::from_mins(1), Duration::from_secs(30)));
     assert_eq!(table.poll.fallback, Fallback::Before { seconds: 10_800 });
 }
 
@@ -324,7 +329,7 @@ fn the_predecessors_file_is_recognised_and_its_password_not_repeated() {
         let message = load(text).unwrap_err();
         assert!(!message.contains("hunter2"), "{message}");
         insta::allow_duplicates! {
-            insta::assert_snapshot!(message, @"[DIR]/config.toml: this is a configuration of the former livecosmos; its Oracle source comes later; write a TOML configuration with a csv or sqlite source; config.example.toml shows every key");
+            insta::assert_snapshot!(message, @"[DIR]/config.toml: this is a configuration of the former livecosmos, whose Oracle source comes later; write a TOML configuration with a csv or sqlite source; config.example.toml shows every key");
         }
     }
 }
@@ -338,7 +343,7 @@ fn a_file_that_cannot_be_read_is_named() {
     };
     insta::assert_snapshot!(message("config.tom"), @"[DIR]/config.tom: there is no such file; name a configuration file; config.example.toml shows every key");
     insta::assert_snapshot!(message(""), @"[DIR]/: cannot be read: Is a directory (os error 21); make it a file that this user may read");
-    std::fs::write(folder.path().join("latin1.toml"), b"# \xb5\n").unwrap();
+    write(&folder.path().join("latin1.toml"), b"# \xb5\n");
     insta::assert_snapshot!(message("latin1.toml"), @"[DIR]/latin1.toml: is not UTF-8 text; save it as UTF-8");
 }
 
@@ -352,4 +357,67 @@ fn an_unknown_table_names_the_likely_one() {
     );
     assert!(config.table("all").unwrap_err().to_string().ends_with("; known here are LEVEL1_X"));
     assert_eq!(config.table("LEVEL1_X").unwrap().table, TableName::parse("LEVEL1_X").unwrap());
+}
+
+/// The example of the project, as it is shipped.
+const EXAMPLE: &str = include_str!("../config.example.toml");
+
+#[test]
+fn the_example_is_a_configuration_and_its_source_exists() {
+    let config =
+        Config::load(Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml").as_path()).unwrap();
+    let table = config.table("LEVEL1_SOILMET_30MIN").unwrap();
+    let SourceSettings::Csv(csv) = &table.source else { panic!("not a CSV: {:?}", table.source) };
+    assert!(csv.path.is_file(), "{} is missing", csv.path.display());
+    assert_eq!(table.poll.fallback, Fallback::All);
+}
+
+#[test]
+fn the_defaults_that_the_example_shows_are_the_defaults() {
+    let folder = TempDir::new().unwrap();
+    let is_key =
+        |line: &&str| line.starts_with('#') && line[1..].starts_with(|c: char| c.is_ascii_lowercase());
+    assert!(EXAMPLE.lines().filter(is_key).count() > 10, "the example shows no defaults");
+    let spelled: Vec<&str> =
+        EXAMPLE.lines().map(|line| if is_key(&line) { &line[1..] } else { line }).collect();
+    let as_shipped = load_in(folder.path(), EXAMPLE).unwrap();
+    let spelled_out = load_in(folder.path(), &spelled.join("\n")).unwrap();
+    assert_eq!(format!("{as_shipped:?}"), format!("{spelled_out:?}"));
+    let s3 = |text: &str| load_in(folder.path(), &text.replace("file://./demo", "s3://bucket")).unwrap();
+    assert_eq!(format!("{:?}", s3(EXAMPLE)), format!("{:?}", s3(&spelled.join("\n"))));
+}
+
+#[test]
+fn every_key_there_is_stands_in_the_example() {
+    let known_in = |section: &str| {
+        let message = load(&format!("{LEAST}\n[{section}]\nzzzzzzzzzzzz = 1")).unwrap_err();
+        let (_, known) =
+            message.split_once("; known here are ").expect("an unknown key lists the known ones");
+        known.split(", ").map(str::to_owned).collect::<Vec<_>>()
+    };
+    for section in ["source", "sink", "sink.s3", "upload", "poll"] {
+        let (_, own) =
+            EXAMPLE.split_once(&format!("\n[{section}]\n")).expect("the section is in the example");
+        let own = own.split("\n[").next().unwrap();
+        for key in known_in(&format!("tables.LEVEL1_X.{section}")) {
+            let shown =
+                own.lines().any(|line| line.trim_start_matches(['#', ' ']).starts_with(&format!("{key} = ")));
+            assert!(
+                shown || EXAMPLE.contains(&format!("\n[{section}.{key}]\n")),
+                "{key} is not under [{section}]"
+            );
+        }
+    }
+    let sections = ["source", "sink", "upload", "poll"];
+    let (_, own) = EXAMPLE.split_once("\n[tables.LEVEL1_SOILMET_30MIN]\n").expect("the example has a table");
+    for key in known_in("tables.OTHER").iter().filter(|key| !sections.contains(&key.as_str())) {
+        let starts = |line: &str| {
+            line.strip_prefix(key.as_str())
+                .is_some_and(|rest| rest.starts_with(" = ") || rest.starts_with('.'))
+        };
+        assert!(
+            own.lines().any(|line| starts(line.trim_start_matches(['#', ' ']))),
+            "{key} is not in the example"
+        );
+    }
 }

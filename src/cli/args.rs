@@ -25,7 +25,7 @@ Examples:
   livecosmos config.toml all --once                      store what is new in every table, then end
   livecosmos config.toml all --dry-run                   show what would be stored, change nothing
   livecosmos config.toml X --once --fallback all         begin a new table with its first row
-  livecosmos check config.toml                           try source, sink and state before going live
+  livecosmos check config.toml                           try source, sink and state first
   livecosmos state show                                  how far each site is stored
 
 Exit codes:

@@ -1,14 +1,16 @@
 //! `livecosmos CONFIG TABLE…`: following tables, and the dry run that shows what that would store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use clap::CommandFactory as _;
 use livecosmos_state::{TableName, Time};
 use serde::Serialize;
 
-use super::args::{CommonArgs, FollowArgs, Output};
+use super::args::{CommandLine, CommonArgs, FollowArgs, Output};
 use super::print::{self, Failure};
 use super::state_dir;
-use crate::config::{Config, ConfigError, TableConfig, show_size};
+use crate::config::{Config, ConfigError, TableConfig};
 use crate::daemon;
 use crate::exit::Exit;
 use crate::logging;
@@ -24,6 +26,7 @@ const SCHEMA: u32 = 1;
 pub(super) fn run(args: &FollowArgs, common: &CommonArgs) -> Result<Exit, Failure> {
     // clap has seen to it that a configuration is named.
     let path = args.config.clone().unwrap_or_default();
+    refuse_command(&path)?;
     let config = Config::load(&path)?;
     let tables = select(&config, &args.tables)?;
     check_sites(args, &tables)?;
@@ -41,6 +44,20 @@ pub(super) fn run(args: &FollowArgs, common: &CommonArgs) -> Result<Exit, Failur
     }
     daemon::follow(tables, &options)
         .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot start threads: {error}")))
+}
+
+/// An option before a command makes the command a file's name: that is said, not that no such file exists.
+fn refuse_command(path: &Path) -> Result<(), Failure> {
+    let is_command =
+        CommandLine::command().get_subcommands().any(|command| Path::new(command.get_name()) == path);
+    if !is_command || path.is_file() {
+        return Ok(());
+    }
+    let name = path.display();
+    let message = format!(
+        "'{name}' is a command, and options were given before it; write them after it: livecosmos {name} …"
+    );
+    Err(Failure::new(Exit::Usage, message))
 }
 
 /// The tables named, each once, in the order of their names; all of them for `all`.
@@ -152,7 +169,7 @@ fn due_rows<'a>(table: &'a TableName, plan: &'a Plan) -> impl Iterator<Item = [S
             plan.rows.to_string(),
             time(plan.first),
             time(plan.last),
-            show_size(plan.stored_bytes),
+            print::size(plan.stored_bytes),
             plan.objects.to_string(),
             keys(plan),
         ]

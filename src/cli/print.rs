@@ -88,6 +88,15 @@ pub(super) fn table<const N: usize>(
     data(format!("{}\n", table.trim_fmt()).as_bytes())
 }
 
+/// A size to one decimal, for people: `96.7 KiB`.
+pub(super) fn size(bytes: u64) -> String {
+    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let Some((unit, unit_bytes)) = units.into_iter().find(|(_, unit_bytes)| bytes >= *unit_bytes) else {
+        return format!("{bytes} B");
+    };
+    format!("{}.{} {unit}", bytes / unit_bytes, bytes % unit_bytes * 10 / unit_bytes)
+}
+
 /// The first semicolon parts what is from what to do: messages are written so all over the project.
 fn say(kind: &str, colour: &str, message: &str) {
     let (what, remedy) =

@@ -70,7 +70,8 @@ impl Document {
         let document = Self { path: path.to_owned(), text };
         if document.is_predecessors() {
             return Err(at_file(
-                "this is a configuration of the former livecosmos; its Oracle source comes later".to_owned(),
+                "this is a configuration of the former livecosmos, whose Oracle source comes later"
+                    .to_owned(),
                 "write a TOML configuration with a csv or sqlite source; config.example.toml shows every key",
             ));
         }

@@ -32,7 +32,10 @@ pub(crate) struct RawTable {
     pub(crate) tie_column: Option<Spanned<String>>,
     pub(crate) null_values: Option<Vec<String>>,
     #[serde(default)]
-    #[expect(clippy::zero_sized_map_values, reason = "text is the only kind so far, and is written as a value")]
+    #[expect(
+        clippy::zero_sized_map_values,
+        reason = "text is the only kind so far, and is written as a value"
+    )]
     pub(crate) columns: BTreeMap<Spanned<String>, ColumnKind>,
 }
 

@@ -42,7 +42,7 @@ fn any_cell() -> impl Strategy<Value = Cell> {
         Just((Kind::Null, String::new())),
         any::<bool>().prop_map(|truth| (Kind::Bool, truth.to_string())),
         r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?".prop_map(|text| (Kind::Number, text)),
-        r#"(?s)[\x00-\x22\\]{0,3}.{0,12}"#.prop_map(|text| (Kind::Text, text)),
+        r"(?s)[\x00-\x22\\]{0,3}.{0,12}".prop_map(|text| (Kind::Text, text)),
         "20[0-9]{2}-1[0-2]-[0-2][1-9]".prop_map(|text| (Kind::Text, text)),
     ]
 }

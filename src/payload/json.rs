@@ -89,7 +89,9 @@ mod tests {
     #[test]
     fn numbers_truth_values_and_nulls_are_verbatim() {
         let mut out = Vec::new();
-        for (kind, text) in [(Kind::Number, "0.10"), (Kind::Bool, "true"), (Kind::Null, ""), (Kind::Text, "007")] {
+        for (kind, text) in
+            [(Kind::Number, "0.10"), (Kind::Bool, "true"), (Kind::Null, ""), (Kind::Text, "007")]
+        {
             push_value(&mut out, Value { kind, text });
             out.push(b' ');
         }

@@ -20,7 +20,7 @@ fn ndjson(table: &Table) -> String {
     String::from_utf8(encoded.bytes.to_vec()).unwrap()
 }
 
-/// The same lines by other means: serde_json for names and texts, jiff for times.
+/// The same lines by other means: `serde_json` for names and texts, jiff for times.
 fn expected_ndjson(table: &Table) -> String {
     let mut expected = String::new();
     for (time, cells) in &table.rows {

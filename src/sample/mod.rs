@@ -20,7 +20,7 @@ use splitmix::SplitMix64;
 /// 2025-01-01T00:00:00Z; the first half-hour ends 30 minutes later.
 const START_S: i64 = 1_735_689_600;
 const STEP_S: i64 = 1_800;
-const STEPS_PER_DAY: usize = 48;
+const STEPS_PER_DAY: i64 = 48;
 /// What the share of the sun is counted in.
 const SUN_FULL: i64 = 1_000;
 /// One value in so many is missing.
@@ -32,9 +32,9 @@ const SITES: [&str; 4] = ["ALIC1", "BALRD", "BICKL", "BUNNY"];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
     /// Number of sites.
-    pub sites: usize,
+    pub sites: u32,
     /// Half-hours of each site.
-    pub rows_per_site: usize,
+    pub rows_per_site: u32,
     /// Where chance starts.
     pub seed: u64,
 }
@@ -54,7 +54,7 @@ impl Sample {
         let shapes = COLUMNS.map(shape_of);
         let mut chance = SplitMix64::new(self.seed);
         let mut line = String::new();
-        for step in 0..self.rows_per_site {
+        for step in 1..=i64::from(self.rows_per_site) {
             for site in 0..self.sites {
                 line.clear();
                 push_row(&mut line, &shapes, site, step, &mut chance);
@@ -65,13 +65,19 @@ impl Sample {
     }
 }
 
-fn push_row(line: &mut String, shapes: &[Shape; COLUMNS.len()], site: usize, step: usize, chance: &mut SplitMix64) {
-    let sun = sun(step + 1);
+fn push_row(
+    line: &mut String,
+    shapes: &[Shape; COLUMNS.len()],
+    site: u32,
+    step: i64,
+    chance: &mut SplitMix64,
+) {
+    let sun = sun(step);
     for (column, shape) in COLUMNS.iter().zip(shapes) {
         match *column {
             "SITE_ID" => line.push_str(&site_name(site)),
-            "DATE_TIME" => push_local_time(line, START_S + STEP_S * (step as i64 + 1), 'T'),
-            "RECORD" => line.push_str(&(step + 1).to_string()),
+            "DATE_TIME" => push_local_time(line, START_S + STEP_S * step, 'T'),
+            "RECORD" => line.push_str(&step.to_string()),
             _ if !is_installed(site, column) => {}
             _ => push_value_or_gap(line, *shape, sun, chance),
         }
@@ -82,9 +88,9 @@ fn push_row(line: &mut String, shapes: &[Shape; COLUMNS.len()], site: usize, ste
 }
 
 /// Every second site has two TDT sensors only, as most real ones have.
-fn is_installed(site: usize, column: &str) -> bool {
+fn is_installed(site: u32, column: &str) -> bool {
     let sensor = column.strip_prefix("TDT").and_then(|rest| rest.split('_').next()?.parse::<u8>().ok());
-    site % 2 == 0 || sensor.is_none_or(|sensor| sensor <= 2)
+    site.is_multiple_of(2) || sensor.is_none_or(|sensor| sensor <= 2)
 }
 
 fn push_value_or_gap(line: &mut String, shape: Shape, sun: i64, chance: &mut SplitMix64) {
@@ -115,14 +121,15 @@ fn push_decimal(line: &mut String, scaled: i64, decimals: usize) {
 }
 
 /// The share of the sun at a half-hour: a parabola, 0 at midnight and `SUN_FULL` at noon.
-fn sun(step: usize) -> i64 {
-    let half = STEPS_PER_DAY as i64 / 2;
-    let from_noon = (step % STEPS_PER_DAY) as i64 - half;
+fn sun(step: i64) -> i64 {
+    let half = STEPS_PER_DAY / 2;
+    let from_noon = step % STEPS_PER_DAY - half;
     SUN_FULL - SUN_FULL * from_noon * from_noon / (half * half)
 }
 
-fn site_name(site: usize) -> String {
-    SITES.get(site).map_or_else(|| format!("SITE{site:05}"), |name| (*name).to_owned())
+fn site_name(site: u32) -> String {
+    let known = usize::try_from(site).ok().and_then(|site| SITES.get(site));
+    known.map_or_else(|| format!("SITE{site:05}"), |name| (*name).to_owned())
 }
 
 /// A time without its zone, as loggers write it.

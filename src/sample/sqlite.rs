@@ -1,4 +1,4 @@
-//! The same table in an SQLite database.
+//! The same table in an `SQLite` database.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ impl Sample {
     /// Writes the table, with an index on site and time, into a database at `path`, in WAL mode.
     ///
     /// # Errors
-    /// Those of SQLite; the table must not exist.
+    /// Those of `SQLite`; the table must not exist.
     pub fn write_sqlite(&self, path: &Path) -> rusqlite::Result<()> {
         let mut database = Connection::open(path)?;
         database.pragma_update(None, "journal_mode", "wal")?;
@@ -27,13 +27,15 @@ impl Sample {
         {
             let marks = vec!["?"; COLUMNS.len()].join(",");
             let mut insert = transaction.prepare(&format!("INSERT INTO {TABLE} VALUES ({marks})"))?;
-            self.lines(|line| insert.execute(params_from_iter(line.trim_end().split(',').map(cell))).map(drop))?;
+            self.lines(|line| {
+                insert.execute(params_from_iter(line.trim_end().split(',').map(cell))).map(drop)
+            })?;
         }
         transaction.commit()
     }
 }
 
-/// The declared type makes SQLite turn the text of a number into one: its column affinity.
+/// The declared type makes `SQLite` turn the text of a number into one: its column affinity.
 fn type_of(column: &str) -> &'static str {
     match column {
         "SITE_ID" | "DATE_TIME" => "TEXT NOT NULL",

@@ -11,7 +11,7 @@ fn csv(sample: Sample) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn toa5(rows_per_site: usize) -> Vec<String> {
+fn toa5(rows_per_site: u32) -> Vec<String> {
     let mut out = Vec::new();
     Sample { sites: 1, rows_per_site, seed: 7 }.write_toa5(&mut out).unwrap();
     String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
@@ -53,7 +53,9 @@ fn values_are_numbers_gaps_or_nan_and_another_seed_makes_others() {
 
 #[test]
 fn a_decimal_keeps_its_zeros_and_its_sign() {
-    for (scaled, decimals, expected) in [(5, 2, "0.05"), (-5, 2, "-0.05"), (1_230, 1, "123.0"), (-7, 0, "-7"), (0, 4, "0.0000")] {
+    for (scaled, decimals, expected) in
+        [(5, 2, "0.05"), (-5, 2, "-0.05"), (1_230, 1, "123.0"), (-7, 0, "-7"), (0, 4, "0.0000")]
+    {
         let mut line = String::new();
         push_decimal(&mut line, scaled, decimals);
         assert_eq!(line, expected);
@@ -65,7 +67,9 @@ fn the_loggers_clock_falls_back_by_years_twice_and_repeats_70_stamps() {
     let lines = toa5(600);
     assert!(lines[0].starts_with(r#""TOA5","ALIC1""#));
     let stamps: Vec<&str> = lines[4..].iter().map(|line| line.split(',').next().unwrap()).collect();
-    let falls = stamps.windows(2).filter(|pair| pair[0][1..5].parse::<i32>().unwrap() > pair[1][1..5].parse::<i32>().unwrap() + 1);
+    let falls = stamps
+        .windows(2)
+        .filter(|pair| pair[0][1..5].parse::<i32>().unwrap() > pair[1][1..5].parse::<i32>().unwrap() + 1);
     assert_eq!(falls.count(), 2);
     assert_eq!(stamps.len() - stamps.iter().collect::<BTreeSet<_>>().len(), 70);
     let records: BTreeSet<&str> = lines[4..].iter().map(|line| line.split(',').nth(1).unwrap()).collect();
@@ -82,8 +86,18 @@ fn the_database_holds_the_rows_of_the_csv_with_nulls_for_gaps() {
     let database = rusqlite::Connection::open(&path).unwrap();
     let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("SELECT count(*) FROM LEVEL1_SOILMET_30MIN"), 20);
-    assert_eq!(count("SELECT count(*) FROM LEVEL1_SOILMET_30MIN WHERE typeof(TA) NOT IN ('real', 'null')"), 0);
-    let gaps: usize = csv(sample).lines().skip(1).map(|line| line.split(',').filter(|cell| matches!(*cell, "" | "NAN")).count()).sum();
+    assert_eq!(
+        count("SELECT count(*) FROM LEVEL1_SOILMET_30MIN WHERE typeof(TA) NOT IN ('real', 'null')"),
+        0
+    );
+    let gaps: usize = csv(sample)
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').filter(|cell| matches!(*cell, "" | "NAN")).count())
+        .sum();
     let nulls: Vec<String> = COLUMNS.iter().map(|name| format!("({name} IS NULL)")).collect();
-    assert_eq!(count(&format!("SELECT sum({}) FROM LEVEL1_SOILMET_30MIN", nulls.join(" + "))), i64::try_from(gaps).unwrap());
+    assert_eq!(
+        count(&format!("SELECT sum({}) FROM LEVEL1_SOILMET_30MIN", nulls.join(" + "))),
+        i64::try_from(gaps).unwrap()
+    );
 }

@@ -4,14 +4,14 @@ use std::io::{self, Write};
 
 use super::columns::{Shape, shape_of};
 use super::splitmix::SplitMix64;
-use super::{STEP_S, Sample, START_S, push_local_time, push_value, site_name, sun};
+use super::{START_S, STEP_S, Sample, push_local_time, push_value, site_name, sun};
 
 /// The measured columns of the file.
 const COLUMNS: [&str; 6] = ["TA", "RH", "PA", "WS", "SWIN", "BATTV"];
 /// How far the clock falls back, each time: three years, then, from there, twelve.
 const FALLS_BACK_S: [i64; 2] = [3 * 365 * 86_400, 12 * 365 * 86_400];
 /// How many stamps are written a second time, in a row.
-const REPEATED_ROWS_MAX: usize = 70;
+const REPEATED_ROWS_MAX: i64 = 70;
 /// One value in so many is `"NAN"`.
 const NAN_ONE_IN: u64 = 20;
 
@@ -34,9 +34,10 @@ impl Sample {
         let shapes = COLUMNS.map(shape_of);
         let mut chance = SplitMix64::new(self.seed);
         let mut line = String::new();
-        for row in 0..self.rows_per_site {
+        let rows = i64::from(self.rows_per_site);
+        for row in 0..rows {
             line.clear();
-            push_row(&mut line, &shapes, row, self.rows_per_site, &mut chance);
+            push_row(&mut line, &shapes, row, rows, &mut chance);
             out.write_all(line.as_bytes())?;
         }
         Ok(())
@@ -48,7 +49,7 @@ fn write_header_line(out: &mut dyn Write, first: [&str; 2], rest: [&str; COLUMNS
     writeln!(out, "{}", quoted.join(","))
 }
 
-fn push_row(line: &mut String, shapes: &[Shape], row: usize, rows: usize, chance: &mut SplitMix64) {
+fn push_row(line: &mut String, shapes: &[Shape], row: i64, rows: i64, chance: &mut SplitMix64) {
     line.push('"');
     push_local_time(line, clock(row, rows), ' ');
     line.push_str("\",");
@@ -65,11 +66,12 @@ fn push_row(line: &mut String, shapes: &[Shape], row: usize, rows: usize, chance
 }
 
 /// What the logger takes for the time at row `row` of `rows`.
-fn clock(row: usize, rows: usize) -> i64 {
+fn clock(row: i64, rows: i64) -> i64 {
     let half = rows / 2;
     let again = REPEATED_ROWS_MAX.min(half);
     let ticks = if row >= half { row - again } else { row };
     let falls = [rows / 3, 2 * rows / 3];
-    let back: i64 = falls.iter().zip(FALLS_BACK_S).filter(|(fall, _)| row >= **fall).map(|(_, back)| back).sum();
-    START_S + STEP_S * i64::try_from(ticks).unwrap_or(i64::MAX / STEP_S) - back
+    let back: i64 =
+        falls.iter().zip(FALLS_BACK_S).filter(|(fall, _)| row >= **fall).map(|(_, back)| back).sum();
+    START_S + STEP_S * ticks - back
 }

@@ -34,8 +34,22 @@ mod tests {
     fn a_key_stays_below_its_root() {
         let long = "x".repeat(1025);
         let bad = [
-            "", "/", "/a", "a/", "a//b", "..", "../a", "a/../b", "a/..", ".", "a/./b", "a\0", "a\nb",
-            ".livecosmos", ".livecosmos/probe", &long,
+            "",
+            "/",
+            "/a",
+            "a/",
+            "a//b",
+            "..",
+            "../a",
+            "a/../b",
+            "a/..",
+            ".",
+            "a/./b",
+            "a\0",
+            "a\nb",
+            ".livecosmos",
+            ".livecosmos/probe",
+            &long,
         ];
         for key in bad {
             assert!(matches!(check(key), Err(SinkError::Refused(_))), "{key:?} was taken");

@@ -73,8 +73,10 @@ impl Sink for LocalSink {
     async fn head(&self, key: &str) -> Result<Option<Facts>, SinkError> {
         key::check(key)?;
         let key = key.to_owned();
-        self.with_folder(move |folder| folder.claim_of(&key)?.map(|claim| claim.facts(folder.root())).transpose())
-            .await
+        self.with_folder(move |folder| {
+            folder.claim_of(&key)?.map(|claim| claim.facts(folder.root())).transpose()
+        })
+        .await
     }
 
     async fn list(&self, prefix: &str, from: &str, keys_max: usize) -> Result<Vec<String>, SinkError> {

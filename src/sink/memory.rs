@@ -25,7 +25,8 @@ impl MemorySink {
 impl Sink for MemorySink {
     async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
         let path = path(key)?;
-        let options = PutOptions { mode: PutMode::Create, attributes: attributes(object), ..Default::default() };
+        let options =
+            PutOptions { mode: PutMode::Create, attributes: attributes(object), ..Default::default() };
         match self.store.put_opts(&path, object.bytes.clone().into(), options).await {
             Ok(_) => Ok(PutOutcome::Stored),
             Err(Error::AlreadyExists { .. }) => Ok(PutOutcome::Exists),
@@ -37,7 +38,9 @@ impl Sink for MemorySink {
         let attributes = match self.store.get_opts(&path(key)?, GetOptions::default()).await {
             Ok(found) => found.attributes,
             Err(Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(SinkError::Refused(format!("cannot look at '{key}' in memory: {error}"))),
+            Err(error) => {
+                return Err(SinkError::Refused(format!("cannot look at '{key}' in memory: {error}")));
+            }
         };
         let metadata = attributes.iter().filter_map(|(name, value)| match name {
             Attribute::Metadata(name) => Some((name.to_string(), value.to_string())),

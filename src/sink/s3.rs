@@ -10,6 +10,7 @@ mod checks;
 mod client;
 mod error;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
@@ -21,12 +22,14 @@ use aws_sdk_s3::types::ChecksumAlgorithm;
 
 use super::settings::{Checksum, S3Settings};
 use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
+use checks::Echo;
 use error::{Place, status};
 
 /// The key that [`Sink::probe`] tries create-if-absent on, after the prefix.
 const PROBE_KEY: &str = ".livecosmos/probe";
 /// What stands there: an operator may find it and wonder.
-const PROBE_BYTES: &[u8] = b"livecosmos tries here whether this server creates an object only where there is none\n";
+const PROBE_BYTES: &[u8] =
+    b"livecosmos tries here whether this server creates an object only where there is none\n";
 /// Keys asked for at once; S3 gives no more.
 const PAGE_KEYS_MAX: usize = 1000;
 
@@ -80,7 +83,7 @@ impl S3Sink {
 
     /// Sends one conditional put; what is there already is an outcome, not an error.
     async fn send(&self, key: &str, request: PutObjectFluentBuilder) -> Result<PutOutcome, SinkError> {
-        match request.send().await {
+        match request.customize().interceptor(Echo::default()).send().await {
             Ok(_) => Ok(PutOutcome::Stored),
             Err(error) if status(&error) == Some(412) => Ok(PutOutcome::Exists),
             Err(error) => Err(self.place.explain(&format!("store '{}{key}'", self.prefix), &error)),
@@ -113,8 +116,12 @@ impl Sink for S3Sink {
     }
 
     async fn list(&self, prefix: &str, from: &str, keys_max: usize) -> Result<Vec<String>, SinkError> {
-        let mut keys = Vec::new();
+        let mut keys: Vec<String> = Vec::new();
         let mut page_after = None;
+        let action = match format!("{}{prefix}", self.prefix) {
+            all if all.is_empty() => "list keys".to_owned(),
+            below => format!("list '{below}'"),
+        };
         while keys.len() < keys_max {
             let request = self
                 .client
@@ -124,9 +131,7 @@ impl Sink for S3Sink {
                 .max_keys(page_keys(keys_max - keys.len()))
                 .set_start_after(start_after(prefix, from).map(|key| format!("{}{key}", self.prefix)))
                 .set_continuation_token(page_after);
-            let page = request.send().await.map_err(|error| {
-                self.place.explain(&format!("list '{}{prefix}'", self.prefix), &error)
-            })?;
+            let page = request.send().await.map_err(|error| self.place.explain(&action, &error))?;
             let found = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(&self.prefix));
             keys.extend(found.filter(|key| *key >= from && !key::is_own(key)).map(str::to_owned));
             page_after = page.next_continuation_token().map(str::to_owned);
@@ -134,8 +139,13 @@ impl Sink for S3Sink {
                 break;
             }
         }
-        // S3 gives keys in byte order; its directory buckets and some servers do not promise it.
-        keys.sort_unstable();
+        // The head of a chain is found by this order, and directory buckets do not keep it.
+        if !keys.is_sorted() {
+            return Err(SinkError::Fatal(format!(
+                "cannot {action} in {}: the server lists keys out of order; use a general purpose bucket",
+                self.place
+            )));
+        }
         keys.truncate(keys_max);
         Ok(keys)
     }
@@ -144,7 +154,8 @@ impl Sink for S3Sink {
     /// the right to list S3 answers 403 where [`Sink::head`] expects 404.
     async fn probe(&self) -> Result<Guard, SinkError> {
         self.list("", "", 1).await?;
-        let try_it = || self.send(PROBE_KEY, self.put_request(PROBE_KEY, ByteStream::from_static(PROBE_BYTES)));
+        let try_it =
+            || self.send(PROBE_KEY, self.put_request(PROBE_KEY, ByteStream::from_static(PROBE_BYTES)));
         // The first may have been there since an earlier start; the second must find something.
         let guarded = try_it().await? == PutOutcome::Exists || try_it().await? == PutOutcome::Exists;
         self.look_first.store(!guarded, Ordering::Relaxed);
@@ -158,7 +169,7 @@ impl Sink for S3Sink {
 
 impl S3Sink {
     /// User metadata of an object; `None` where there is no object.
-    async fn metadata(&self, key: &str) -> Result<Option<std::collections::HashMap<String, String>>, SinkError> {
+    async fn metadata(&self, key: &str) -> Result<Option<HashMap<String, String>>, SinkError> {
         let full = format!("{}{key}", self.prefix);
         match self.client.head_object().bucket(&self.bucket).key(&full).send().await {
             Ok(found) => Ok(Some(found.metadata.unwrap_or_default())),

@@ -185,7 +185,9 @@ mod tests {
 
     #[test]
     fn a_bucket_url_with_anything_else_in_it_is_refused() {
-        for url in ["s3://", "s3:///p", "s3://key:secret@b/p", "s3://b/../p", "s3://b//p", "s3://b/p?region=x"] {
+        for url in
+            ["s3://", "s3:///p", "s3://key:secret@b/p", "s3://b/../p", "s3://b//p", "s3://b/p?region=x"]
+        {
             assert!(parse(url).is_err(), "{url} was taken");
         }
     }

@@ -129,3 +129,185 @@ impl Batcher {
         self.close(Slot(index), intake)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use livecosmos_state::{FileId, Tie, Time};
+
+    use super::*;
+    use crate::rows::Kind;
+    use crate::source::{FileOrigin, Reject};
+
+    /// Takes batches; knows every site and has stored nothing.
+    #[derive(Default)]
+    struct Sink {
+        batches: Vec<Batch>,
+        asked: usize,
+    }
+
+    impl Intake for Sink {
+        fn resume(&mut self, _: &SiteId) -> Result<Resume, Stopped> {
+            self.asked += 1;
+            Ok(Resume { cursor: Cursor::Start, ahead: Vec::new(), floor: None, paused: false })
+        }
+
+        fn register(&mut self, _: livecosmos_state::SourceFile, _: FileOrigin) -> Result<(), Stopped> {
+            Ok(())
+        }
+
+        fn batch(&mut self, batch: Batch) -> Result<(), Stopped> {
+            self.batches.push(batch);
+            Ok(())
+        }
+
+        fn checkpoint(&mut self, _: &[livecosmos_state::SourceFile]) -> Result<(), Stopped> {
+            Ok(())
+        }
+
+        fn reject(&mut self, _: Reject) -> Result<(), Stopped> {
+            Ok(())
+        }
+
+        fn stopped(&self) -> bool {
+            false
+        }
+    }
+
+    fn limits(rows: usize, bytes: usize, group: usize) -> Limits {
+        Limits { batch_rows_max: rows, batch_bytes_max: bytes, group_bytes_max: group }
+    }
+
+    fn schema() -> Arc<Schema> {
+        Arc::new(Schema { columns: ["T".into(), "V".into()].into(), time: 0, site: None })
+    }
+
+    fn time(seconds: i64) -> RowTime {
+        RowTime { time: Time::new(seconds, 0).unwrap(), digits: 0 }
+    }
+
+    fn file(offset: u64) -> Cursor {
+        Cursor::File { file: FileId(1), offset }
+    }
+
+    fn tied(seconds: i64) -> Cursor {
+        Cursor::Row { time: time(seconds).time, tie: Tie::None }
+    }
+
+    fn add(
+        batcher: &mut Batcher,
+        sink: &mut Sink,
+        site: &str,
+        schema: &Arc<Schema>,
+        cursor: Cursor,
+        text: &str,
+    ) {
+        let slot = batcher.slot(&SiteId::parse(site).unwrap(), sink).unwrap();
+        let rows = batcher.begin_row(slot, schema, &cursor, sink).unwrap();
+        rows.push(Kind::Text, "");
+        rows.push(Kind::Text, text);
+        batcher.end_row(slot, time(0), cursor);
+    }
+
+    fn lens(sink: &Sink) -> Vec<usize> {
+        sink.batches.iter().map(|batch| batch.rows.len()).collect()
+    }
+
+    #[test]
+    fn a_batch_is_closed_when_the_next_row_would_be_one_too_many() {
+        let (mut batcher, mut sink, schema) =
+            (Batcher::new(limits(3, 1 << 20, 1 << 20)), Sink::default(), schema());
+        for offset in 0..7 {
+            add(&mut batcher, &mut sink, "A", &schema, file(offset), "x");
+        }
+        assert_eq!(lens(&sink), [3, 3]);
+        batcher.close_all(&mut sink).unwrap();
+        assert_eq!(lens(&sink), [3, 3, 1]);
+        assert_eq!(
+            sink.batches.iter().map(|batch| batch.to.clone()).collect::<Vec<_>>(),
+            [file(2), file(5), file(6)]
+        );
+    }
+
+    #[test]
+    fn a_batch_is_closed_when_its_values_fill_it() {
+        let (mut batcher, mut sink, schema) =
+            (Batcher::new(limits(100, 10, 1 << 20)), Sink::default(), schema());
+        for offset in 0..6 {
+            add(&mut batcher, &mut sink, "A", &schema, file(offset), "12345");
+        }
+        batcher.close_all(&mut sink).unwrap();
+        assert_eq!(lens(&sink), [2, 2, 2]);
+    }
+
+    #[test]
+    fn rows_of_equal_cursors_are_never_parted() {
+        let (mut batcher, mut sink, schema) =
+            (Batcher::new(limits(2, 1 << 20, 1)), Sink::default(), schema());
+        for seconds in [1, 2, 2, 2, 2, 3] {
+            add(&mut batcher, &mut sink, "A", &schema, tied(seconds), "x");
+        }
+        batcher.close_all(&mut sink).unwrap();
+        assert_eq!(sink.batches.last().map(|batch| batch.to.clone()), Some(tied(3)));
+        let with_twos: Vec<_> = sink.batches.iter().filter(|batch| batch.to == tied(2)).collect();
+        assert_eq!(with_twos.len(), 1, "all rows of one time are in one batch");
+    }
+
+    #[test]
+    fn another_schema_starts_another_batch() {
+        let (mut batcher, mut sink) = (Batcher::new(limits(100, 1 << 20, 1 << 20)), Sink::default());
+        let (first, second) = (schema(), schema());
+        add(&mut batcher, &mut sink, "A", &first, file(1), "x");
+        add(&mut batcher, &mut sink, "A", &second, file(2), "x");
+        batcher.close_all(&mut sink).unwrap();
+        assert_eq!(lens(&sink), [1, 1]);
+    }
+
+    #[test]
+    fn sites_do_not_mix_and_each_is_asked_for_once() {
+        let (mut batcher, mut sink, schema) =
+            (Batcher::new(limits(4, 1 << 20, 1 << 20)), Sink::default(), schema());
+        for offset in 0..16 {
+            let site = ["A", "B"][usize::try_from(offset % 2).unwrap()];
+            add(&mut batcher, &mut sink, site, &schema, file(offset), site);
+        }
+        batcher.close_all(&mut sink).unwrap();
+        assert_eq!(sink.asked, 2);
+        for batch in &sink.batches {
+            assert!((0..batch.rows.len()).all(|row| batch.rows.value(row, 1).text == batch.site.as_str()));
+        }
+    }
+
+    #[test]
+    fn memory_stays_within_its_limit_however_many_sites_there_are() {
+        let limit = 1 << 20;
+        let (mut batcher, mut sink, schema) =
+            (Batcher::new(limits(10_000, 1 << 20, limit)), Sink::default(), schema());
+        let mut peak = 0;
+        for offset in 0..200_000 {
+            let site = format!("S{}", offset % 500);
+            add(&mut batcher, &mut sink, &site, &schema, file(offset), "some text of a common length");
+            let held: usize = batcher
+                .groups
+                .iter()
+                .filter_map(|group| group.open.as_ref())
+                .map(|open| open.rows.held_bytes())
+                .sum();
+            assert_eq!(held, batcher.held_bytes, "what is counted is what is held");
+            peak = peak.max(held);
+            sink.batches.clear();
+        }
+        // A batch grows by doubling; 500 sites share the limit, so one of them is small.
+        assert!(peak < limit + limit / 10, "{peak} bytes were held");
+    }
+
+    #[test]
+    fn the_largest_batch_is_closed_first() {
+        let (mut batcher, mut sink, schema) =
+            (Batcher::new(limits(10_000, 1 << 20, 4096)), Sink::default(), schema());
+        add(&mut batcher, &mut sink, "A", &schema, file(1), "small");
+        add(&mut batcher, &mut sink, "B", &schema, file(2), &"x".repeat(5000));
+        add(&mut batcher, &mut sink, "A", &schema, file(3), "small");
+        assert_eq!(sink.batches.len(), 1);
+        assert_eq!(sink.batches[0].site.as_str(), "B");
+    }
+}

@@ -3,7 +3,6 @@
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use livecosmos_state::Time;
 
 use crate::rows::RowTime;
 
@@ -84,31 +83,131 @@ impl TimeReader {
     }
 
     fn local(&self, local: DateTime, text: &str, digits: u8) -> Result<RowTime, TimeError> {
-        let unreadable = || TimeError::Unreadable(text.to_owned());
-        let ambiguous = self.zone.to_ambiguous_timestamp(local);
-        let timestamp = match (ambiguous.offset(), self.fold) {
-            (AmbiguousOffset::Unambiguous { .. }, _) => ambiguous.unambiguous(),
-            (_, Fold::Earlier) => ambiguous.compatible().or_else(|_| self.zone.to_ambiguous_timestamp(local).earlier()),
-            (_, Fold::Later) => ambiguous.later(),
+        let offset = match (self.zone.to_ambiguous_timestamp(local).offset(), self.fold) {
+            (AmbiguousOffset::Unambiguous { offset }, _) => offset,
             (_, Fold::Reject) => return Err(TimeError::Ambiguous(text.to_owned())),
+            (AmbiguousOffset::Gap { before, .. } | AmbiguousOffset::Fold { before, .. }, Fold::Earlier) => {
+                before
+            }
+            (AmbiguousOffset::Gap { after, .. } | AmbiguousOffset::Fold { after, .. }, Fold::Later) => after,
         };
-        Ok(row_time(timestamp.map_err(|_| unreadable())?, digits))
+        let timestamp = offset.to_timestamp(local).map_err(|_| TimeError::Unreadable(text.to_owned()))?;
+        Ok(row_time(timestamp, digits))
     }
 }
 
-/// A text with `Z`, or a `+`/`-` after the time of day, says its own offset.
+/// A text with `Z`, or a `+`/`-` after the date, says its own offset.
 fn has_offset(text: &str) -> bool {
-    let clock = text.find([':']).map_or("", |colon| &text[colon..]);
+    let clock = text.find(['T', 't', ' ']).map_or("", |separator| &text[separator + 1..]);
     clock.contains(['Z', 'z', '+', '-'])
 }
 
-/// Digits behind the seconds' point, at most 9.
+/// Digits behind the seconds' point, at most 9. Other points, as in `02.01.2025`, are none.
 fn fraction_digits(text: &str) -> u8 {
-    let fraction = text.rsplit_once(['.', ',']).map_or("", |(_, fraction)| fraction);
-    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count().min(9);
+    let bytes = text.as_bytes();
+    let is_after_seconds = |point: &usize| {
+        let digits = bytes[..*point].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let before = point.checked_sub(digits + 1).map(|index| bytes[index]);
+        matches!((digits, before), (2, Some(b':')) | (6, Some(b'T' | b't' | b' ')))
+    };
+    let points = (0..bytes.len()).filter(|index| matches!(bytes[*index], b'.' | b','));
+    let fraction = points.into_iter().find(is_after_seconds).map_or(&[][..], |point| &bytes[point + 1..]);
+    let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count().min(9);
     u8::try_from(digits).unwrap_or(9)
 }
 
 fn row_time(timestamp: jiff::Timestamp, digits: u8) -> RowTime {
     RowTime { time: crate::clock::from_timestamp(timestamp), digits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utc(text: &str) -> String {
+        shown(&TimeReader::utc(), text)
+    }
+
+    fn shown(reader: &TimeReader, text: &str) -> String {
+        reader.read(text).map_or_else(|error| error.to_string(), |row| format!("{} {}", row.time, row.digits))
+    }
+
+    fn london(fold: Fold) -> TimeReader {
+        TimeReader::new(TimeZone::get("Europe/London").expect("the zone is known"), fold, None)
+    }
+
+    #[test]
+    fn iso_8601_and_its_relatives_are_read() {
+        for (text, expected) in [
+            ("2025-01-02T03:04:05Z", "2025-01-02T03:04:05Z 0"),
+            ("2025-01-02 03:04:05", "2025-01-02T03:04:05Z 0"),
+            ("2025-01-02T03:04", "2025-01-02T03:04:00Z 0"),
+            ("2025-01-02", "2025-01-02T00:00:00Z 0"),
+            ("2025-01-02T03:04:05+01:00", "2025-01-02T02:04:05Z 0"),
+            ("2025-01-02 03:04:05-0130", "2025-01-02T04:34:05Z 0"),
+            ("20250102T030405Z", "2025-01-02T03:04:05Z 0"),
+            ("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59.500Z 1"),
+        ] {
+            assert_eq!(utc(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_precision_is_the_one_the_source_wrote() {
+        for (text, expected) in [
+            ("2025-01-02T03:04:05.0Z", "2025-01-02T03:04:05Z 1"),
+            ("2025-01-02T03:04:05.120Z", "2025-01-02T03:04:05.120Z 3"),
+            ("2025-01-02T03:04:05.123456789+01:00", "2025-01-02T02:04:05.123456789Z 9"),
+            ("2025-01-02T03:04:05,25", "2025-01-02T03:04:05.250Z 2"),
+            ("20250102T030405.5Z", "2025-01-02T03:04:05.500Z 1"),
+        ] {
+            assert_eq!(utc(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_format_reads_what_is_no_iso_8601_and_its_points_are_no_fraction() {
+        let dotted = |zone| TimeReader::new(zone, Fold::Earlier, Some("%d.%m.%Y %H:%M:%S%.f".to_owned()));
+        assert_eq!(shown(&dotted(TimeZone::UTC), "02.01.2025 03:04:05"), "2025-01-02T03:04:05Z 0");
+        assert_eq!(shown(&dotted(TimeZone::UTC), "02.01.2025 03:04:05.50"), "2025-01-02T03:04:05.500Z 2");
+        let paris = TimeZone::get("Europe/Paris").expect("the zone is known");
+        assert_eq!(shown(&dotted(paris), "02.01.2025 03:04:05"), "2025-01-02T02:04:05Z 0");
+        assert!(dotted(TimeZone::UTC).read("2025-01-02T03:04:05Z").is_err());
+    }
+
+    #[test]
+    fn an_offset_in_the_text_wins_over_the_zone() {
+        assert_eq!(shown(&london(Fold::Earlier), "2025-07-01T12:00:00"), "2025-07-01T11:00:00Z 0");
+        assert_eq!(shown(&london(Fold::Earlier), "2025-07-01T12:00:00Z"), "2025-07-01T12:00:00Z 0");
+    }
+
+    #[test]
+    fn an_hour_that_comes_twice_is_the_first_the_second_or_refused() {
+        let text = "2025-10-26T01:30:00";
+        assert_eq!(shown(&london(Fold::Earlier), text), "2025-10-26T00:30:00Z 0");
+        assert_eq!(shown(&london(Fold::Later), text), "2025-10-26T01:30:00Z 0");
+        assert_eq!(
+            shown(&london(Fold::Reject), text),
+            "'2025-10-26T01:30:00' exists twice or never in the declared zone; set `fold` to \"earlier\" or \"later\""
+        );
+    }
+
+    #[test]
+    fn an_hour_that_never_comes_takes_the_offset_before_or_after_it_or_is_refused() {
+        let text = "2025-03-30T01:30:00";
+        assert_eq!(shown(&london(Fold::Earlier), text), "2025-03-30T01:30:00Z 0");
+        assert_eq!(shown(&london(Fold::Later), text), "2025-03-30T00:30:00Z 0");
+        assert!(matches!(london(Fold::Reject).read(text), Err(TimeError::Ambiguous(_))));
+    }
+
+    #[test]
+    fn what_is_no_time_is_named_and_cut_short() {
+        for text in ["", "yesterday", "2025-13-01T00:00:00Z", "2025-02-29", "12:00:00", "2025-01-02T25:00:00"]
+        {
+            let error = TimeReader::utc().read(text).expect_err(text);
+            assert!(error.to_string().starts_with(&format!("'{text}' is no time; expected")), "{error}");
+        }
+        let long = "é".repeat(1000);
+        assert!(TimeReader::utc().read(&long).expect_err("no time").to_string().chars().count() < 200);
+    }
 }

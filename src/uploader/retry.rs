@@ -1,6 +1,7 @@
 //! The one retry policy: which errors are worth another try, how long apart, and for how long.
 
 use std::future::Future;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -28,10 +29,16 @@ impl RetryPolicy {
             .with_min_delay(self.wait_min)
             .with_max_delay(self.wait_max)
             .with_jitter()
+            .with_jitter_seed(seed())
             .with_total_delay(Some(self.wait_total_max))
             .without_max_times()
             .build()
     }
+}
+
+/// Another for each caller: sites that failed together must not come back together.
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Repeats `attempt` while it answers [`SinkError::Retry`], until the policy is at its end or the

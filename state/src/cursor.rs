@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn any_cursor() -> impl Strategy<Value = Cursor> {
-        let time = (-300_000_000_000..250_000_000_000_i64, 0..1_000_000_000_u32);
+        let instant = (-300_000_000_000..250_000_000_000_i64, 0..1_000_000_000_u32);
         let tie = prop_oneof![
             Just(Tie::None),
             any::<i64>().prop_map(Tie::Integer),
@@ -187,7 +187,7 @@ mod tests {
         ];
         prop_oneof![
             Just(Cursor::Start),
-            (time, tie).prop_map(|((seconds, nanos), tie)| Cursor::Row {
+            (instant, tie).prop_map(|((seconds, nanos), tie)| Cursor::Row {
                 time: Time::new(seconds, nanos).expect("in range"),
                 tie
             }),

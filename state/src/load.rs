@@ -111,7 +111,8 @@ impl Found {
     }
 }
 
-/// Looks at a table's state without changing or locking anything, so also while a daemon runs.
+/// Looks at a table's state without changing or locking anything, so also while a daemon runs; between
+/// two reads it may commit, and one file is then seen a generation older than the other.
 #[must_use]
 pub fn inspect(dir: &Path, table: &TableName) -> Inspection {
     let paths = Paths::new(dir, table);
@@ -124,15 +125,21 @@ pub fn inspect(dir: &Path, table: &TableName) -> Inspection {
 pub(crate) fn read(disk: &dyn Disk, path: &Path) -> Found {
     // One byte more than the longest file, so that a longer one is seen to be.
     let bytes_max = (HEADER_BYTES + PAYLOAD_BYTES_MAX + 1) as u64;
-    match disk.read(path, bytes_max).map(|bytes| frame::decode(&bytes)) {
-        Ok(Ok(whole)) => Found::Whole(Box::new(whole)),
-        Ok(Err(Unfit::Corrupt(why))) => Found::Corrupt { why },
-        Ok(Err(Unfit::Newer { major })) => Found::Newer { major },
+    match disk.read(path, bytes_max) {
+        Ok(bytes) => recognise(&bytes),
         Err(error) if error.kind() == ErrorKind::NotFound => Found::Missing,
         Err(error) if disk::is_medium_error(&error) => {
             Found::Corrupt { why: format!("reading it failed: {error}") }
         }
         Err(error) => Found::Unreadable { error: Arc::new(error) },
+    }
+}
+
+fn recognise(bytes: &[u8]) -> Found {
+    match frame::decode(bytes) {
+        Ok(whole) => Found::Whole(Box::new(whole)),
+        Err(Unfit::Corrupt(why)) => Found::Corrupt { why },
+        Err(Unfit::Newer { major }) => Found::Newer { major },
     }
 }
 
@@ -209,6 +216,65 @@ impl fmt::Display for Damage {
                 write!(f, "it holds generation {generation}, older than {than}")
             }
             Self::Differs => f.write_str("it says something else in the same generation"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Chain, Cursor, FileId, Intent, Site, SiteId, State, Time};
+
+    /// A state of 50 sites, each with an intent.
+    fn fifty_sites() -> State {
+        let mut state = State::new(TableName::parse("T").unwrap(), "csv:t");
+        for n in 0..50_u8 {
+            let time = Time::new(1_735_689_600 + i64::from(n), 0).unwrap();
+            let at = |offset| Cursor::File { file: FileId(n.into()), offset };
+            let pending = Intent {
+                seq: n.into(),
+                from: Cursor::Start,
+                to: at(70_000),
+                key: format!("SITE{n}/LIVE_T/{n:020}.json"),
+                rows: 10_000,
+                last_data: time,
+                digest: [n; 32],
+                since: time,
+            };
+            let live = Chain { seq: n.into(), cursor: at(n.into()), pending: Some(pending) };
+            let site = Site { last_data: Some(time), floor: None, live, ahead: vec![] };
+            state.sites.insert(SiteId::parse(&format!("SITE{n}")).unwrap(), site);
+        }
+        state
+    }
+
+    /// Damaged bytes beside nothing are corrupt; beside a whole file they give way to it.
+    fn assert_refused_and_rescued(damaged: &[u8], whole: &Found, what: &str) {
+        let table = TableName::parse("T").unwrap();
+        let paths = Paths::new(Path::new(""), &table);
+        let found = recognise(damaged);
+        assert!(matches!(found, Found::Corrupt { .. }), "{what}: {found:?}");
+        let alone = judge(&paths, &table, &found, &Found::Missing);
+        assert!(matches!(alone, Err(OpenError::Corrupt { .. })), "{what}: {alone:?}");
+        let primary = judge(&paths, &table, &found, whole);
+        assert!(matches!(primary, Ok(Origin::Backup { .. })), "{what}: {primary:?}");
+        let backup = judge(&paths, &table, whole, &found);
+        assert!(matches!(backup, Ok(Origin::BackupRewritten { .. })), "{what}: {backup:?}");
+    }
+
+    #[test]
+    fn every_truncation_and_every_flipped_bit_of_a_state_file_is_refused_or_rescued() {
+        let mut bytes = Vec::new();
+        frame::encode(&fifty_sites(), 3, [7; 16], &mut bytes).unwrap();
+        let whole = recognise(&bytes);
+        assert!(matches!(whole, Found::Whole(_)));
+        for length in 0..bytes.len() {
+            assert_refused_and_rescued(&bytes[..length], &whole, &format!("{length} bytes"));
+        }
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_refused_and_rescued(&bytes, &whole, &format!("bit {bit}"));
+            bytes[bit / 8] ^= 1 << (bit % 8);
         }
     }
 }

@@ -16,8 +16,9 @@ const PRIMARY_SUFFIX: &str = ".state";
 const BACKUP_SUFFIX: &str = ".state.backup";
 const TEMP_SUFFIX: &str = ".state.tmp";
 const LOCK_SUFFIX: &str = ".state.lock";
-/// No process id is longer.
-const PID_BYTES_MAX: u64 = 20;
+/// No process id is longer. The lock file always has this length: it is overwritten and never cut, so
+/// that taking the lock waits for no disk.
+const PID_BYTES: usize = 20;
 
 /// The files of one table.
 #[derive(Clone, Debug)]
@@ -143,15 +144,15 @@ impl Lock {
             Err(TryLockError::Error(error)) => return Err(OpenError::unwritable(path, error)),
         }
         // The lock holds without it: the process id only serves the message of the one that is refused.
-        let _ = file.set_len(0).and_then(|()| file.write_all(process::id().to_string().as_bytes()));
+        let _ = file.write_all(format!("{:<PID_BYTES$}", process::id()).as_bytes());
         Ok(Self { _file: file })
     }
 }
 
 fn read_pid(file: &File) -> Option<u32> {
     let mut text = String::new();
-    file.take(PID_BYTES_MAX).read_to_string(&mut text).ok()?;
-    text.parse().ok()
+    file.take(PID_BYTES as u64).read_to_string(&mut text).ok()?;
+    text.trim_end().parse().ok()
 }
 
 fn refused_or_unwritable(path: &Path, error: io::Error) -> OpenError {

@@ -8,8 +8,8 @@
 //! Texts are borrowed from the payload: a length is compared with what is there before anything of
 //! that size is allocated.
 
-use std::io::Write;
-
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
 use serde::{Deserialize, Serialize};
 
 use crate::PAYLOAD_BYTES_MAX;
@@ -122,9 +122,17 @@ pub(crate) fn encode(state: &State, out: &mut Vec<u8>) {
         sites: state.sites.iter().map(|(id, site)| SiteV1::of(id, site)).collect(),
         files: state.files.iter().map(SourceFileV1::of).collect(),
     };
-    let writer: &mut dyn Write = out;
-    bincode::serde::encode_into_std_write(wire, &mut { writer }, bincode::config::standard())
-        .expect(WRITABLE);
+    bincode::serde::encode_into_writer(wire, Appended(out), bincode::config::standard()).expect(WRITABLE);
+}
+
+/// Memory that bincode writes to without asking for each byte whether it failed.
+struct Appended<'a>(&'a mut Vec<u8>);
+
+impl Writer for Appended<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// Reads a payload, all of it.

@@ -90,8 +90,9 @@ impl Writer {
 
     fn end(&mut self) -> Result<u64, CommitError> {
         self.queue.close();
-        let ended = self.thread.take().map(JoinHandle::join);
-        ended.and_then(Result::ok).unwrap_or(Err(CommitError::Stopped))
+        // The last owner may be a `done`, in the writer's own thread: it ends by itself.
+        let other = self.thread.take().filter(|writer| writer.thread().id() != thread::current().id());
+        other.and_then(|writer| writer.join().ok()).unwrap_or(Err(CommitError::Stopped))
     }
 }
 

@@ -5,6 +5,8 @@
 //! new world, until there are no new ones. A file may rot wherever the last opening or commit left
 //! both whole. What an opening returns counts as acknowledged too: the daemon acts upon it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::collections::{HashSet, VecDeque};
@@ -17,6 +19,8 @@ use support::sim::{Image, SimDisk};
 
 /// Commits tried in all, over all restarts.
 const COMMITS_MAX: u64 = 4;
+/// The same where a wrong protocol is to be caught: a wrong one has far more worlds.
+const COMMITS_MAX_WRONG: u64 = 2;
 const LOADED: &str = "what was acknowledged is gone, or what was never written is there: loaded";
 const FILES: [&str; 2] = ["LEVEL1_SOILMET_30MIN.state", "LEVEL1_SOILMET_30MIN.state.backup"];
 
@@ -40,13 +44,20 @@ enum RotAt {
     AfterCommit,
 }
 
+/// What is explored.
+#[derive(Clone, Copy)]
+struct Scope {
+    commits_max: u64,
+    /// A first commit that was not acknowledged may leave what cannot be opened.
+    forgiving: bool,
+}
+
 /// Makes the protocol under test out of a disk.
 type Protocol<'a> = &'a dyn Fn(SimDisk) -> Arc<dyn Disk>;
 
 struct Explorer<'a> {
     protocol: Protocol<'a>,
-    /// A first commit that was not acknowledged may leave what cannot be opened.
-    forgiving: bool,
+    scope: Scope,
     dir: tempfile::TempDir,
     known: HashSet<World>,
     waiting: VecDeque<World>,
@@ -55,11 +66,10 @@ struct Explorer<'a> {
 }
 
 /// Explores all worlds from an empty disk; the first promise that is broken, if any.
-fn explore(protocol: Protocol<'_>, forgiving: bool) -> Result<(usize, usize), String> {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("state")).unwrap();
+fn explore(protocol: Protocol<'_>, scope: Scope) -> Result<(usize, usize), String> {
+    let dir = sample::state_dir();
     let mut explorer =
-        Explorer { protocol, forgiving, dir, known: HashSet::new(), waiting: VecDeque::new(), stops: 0 };
+        Explorer { protocol, scope, dir, known: HashSet::new(), waiting: VecDeque::new(), stops: 0 };
     for disk in [Image::default(), Image::empty_dir()] {
         explorer.add(World { disk, acknowledged: 0, tried: 0, rotten: false });
     }
@@ -97,7 +107,9 @@ impl Explorer<'_> {
         let mut store = match opened {
             Ok(opened) => opened.store,
             // Nothing was acknowledged: to refuse what a bad disk left of a first commit is right.
-            Err(OpenError::Corrupt { .. }) if world.acknowledged == 0 && (world.rotten || self.forgiving) => {
+            Err(OpenError::Corrupt { .. })
+                if world.acknowledged == 0 && (world.rotten || self.scope.forgiving) =>
+            {
                 return Ok(());
             }
             Err(error) => return Err(format!("{rot_at:?} {file}: {error}\nfrom {start:#?}")),
@@ -110,7 +122,7 @@ impl Explorer<'_> {
         world.rotten = false;
         self.stop_anywhere(&sim, &world);
         for at in [RotAt::AfterOpen, RotAt::AfterCommit] {
-            if world.tried == COMMITS_MAX || !self.rot(&sim, &mut world, rot_at == at, file) {
+            if world.tried == self.scope.commits_max || !self.rot(&sim, &mut world, rot_at == at, file) {
                 return Ok(());
             }
             world.tried += 1;
@@ -163,7 +175,8 @@ fn number_of(state: &State) -> u64 {
 
 #[test]
 fn no_crash_and_no_rot_of_one_file_loses_an_acknowledged_commit() {
-    let (worlds, stops) = explore(&|sim| Arc::new(sim), false).unwrap_or_else(|broken| panic!("{broken}"));
+    let scope = Scope { commits_max: COMMITS_MAX, forgiving: false };
+    let (worlds, stops) = explore(&|sim| Arc::new(sim), scope).unwrap_or_else(|broken| panic!("{broken}"));
     println!("{worlds} worlds, {stops} places to stop");
     assert!(worlds > 1_000, "only {worlds} worlds were explored");
 }
@@ -291,8 +304,8 @@ impl NewFile for Unsynced {
 
 /// Explores with `wrong` in the protocol, and wants an acknowledged commit to be lost by it.
 fn assert_caught(wrong: Wrong) {
-    let broken = explore(&|sim| Mutant::protocol(wrong, sim), true).unwrap_err();
-    println!("{wrong:?}: {broken}");
+    let scope = Scope { commits_max: COMMITS_MAX_WRONG, forgiving: true };
+    let broken = explore(&|sim| Mutant::protocol(wrong, sim), scope).unwrap_err();
     assert!(broken.contains(LOADED) || broken.contains("is unusable"), "{broken}");
 }
 

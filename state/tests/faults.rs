@@ -1,6 +1,7 @@
 //! What disks do wrong, and what follows from it.
 
 #![expect(clippy::disallowed_methods, reason = "what a test puts on disk need not outlive it")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 
@@ -20,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn committed() -> (tempfile::TempDir, FaultyDisk, Store) {
     let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::default());
     let mut store = open_on(Arc::new(disk.clone()), dir.path()).unwrap().store;
-    store.commit(|state| state.source = "1".to_owned()).unwrap();
+    store.commit(|state| state.source.push('1')).unwrap();
     (dir, disk, store)
 }
 
@@ -45,12 +46,34 @@ fn a_full_disk_leaves_the_files_whole_and_the_edits_for_the_next_commit() {
             assert_eq!(fs::read(file(dir.path(), ".state.backup")).unwrap(), before);
             assert!(!file(dir.path(), ".state.tmp").exists(), "{op:?}: a half file keeps the room");
             assert_eq!(store.generation(), 1);
-            let generation = store.commit(|state| state.source.push('3')).unwrap();
-            assert!(generation > 1);
+            // 2 was tried: no two contents share a number.
+            assert_eq!(store.commit(|state| state.source.push('3')).unwrap(), 3);
             drop(store);
             assert_eq!(source_after_reopening(&dir), "123");
         }
     }
+}
+
+#[test]
+fn an_edit_cannot_make_it_the_state_of_another_table() {
+    let (dir, _disk, mut store) = committed();
+    store.commit(|state| state.table = TableName::parse("OTHER").unwrap()).unwrap();
+    assert_eq!(store.state().table, sample::table());
+    drop(store);
+    open(dir.path()).expect("it is still the state of its table");
+}
+
+#[test]
+fn a_record_longer_than_the_format_allows_is_refused_before_it_is_written() {
+    let (dir, _disk, mut store) = committed();
+    let error = store.commit(|state| state.source = "x".repeat(PAYLOAD_BYTES_MAX)).unwrap_err();
+    assert!(matches!(error, CommitError::TooLarge { .. }), "{error}");
+    assert!(
+        message(&error, &dir)
+            .ends_with("more than the 134217728 its format allows; follow fewer sites per table")
+    );
+    drop(store);
+    assert_eq!(source_after_reopening(&dir), "1");
 }
 
 #[test]
@@ -256,7 +279,7 @@ impl Running {
     /// Submits an edit that appends `number`.
     fn submit(&self, number: u32) {
         let answer = self.answer.clone();
-        let edit = move |state: &mut State| state.source.push_str(&format!(" {number}"));
+        let edit = move |state: &mut State| state.source.extend([" ", &number.to_string()]);
         self.writer.submit(edit, move |done| answer.send((number, done)).unwrap());
     }
 
@@ -328,7 +351,7 @@ fn on_a_full_disk_edits_wait_and_go_on_when_there_is_room() {
 
 #[test]
 fn stopping_on_a_full_disk_does_not_wait_and_answers_everyone() {
-    let running = running(Duration::from_secs(3_600));
+    let running = running(Duration::from_hours(1));
     running.disk.fail_always(Some((Op::Write, ENOSPC)));
     running.submit(1);
     assert_eq!(running.next_told(), Told::Stalled { attempt: 1 });
@@ -347,7 +370,7 @@ fn stopping_on_a_full_disk_does_not_wait_and_answers_everyone() {
 
 #[test]
 fn stopping_when_there_is_room_again_commits_what_waited() {
-    let running = running(Duration::from_secs(3_600));
+    let running = running(Duration::from_hours(1));
     running.disk.fail_always(Some((Op::Write, ENOSPC)));
     running.submit(1);
     assert_eq!(running.next_told(), Told::Stalled { attempt: 1 });
@@ -392,6 +415,28 @@ fn dropping_the_writer_commits_what_is_queued() {
 }
 
 #[test]
+fn a_writer_dropped_by_its_own_answer_ends_and_releases_the_lock() {
+    let Running { dir, writer, answer, answers, .. } = running(PATIENCE);
+    let writer = Arc::new(writer);
+    let (hand_over, owner) = channel();
+    writer.submit(
+        |_| (),
+        move |done| {
+            let owned: Arc<Writer> = owner.recv_timeout(PATIENCE).unwrap();
+            drop(owned);
+            answer.send((1, done)).unwrap();
+        },
+    );
+    hand_over.send(writer).unwrap();
+    assert!(answers.recv_timeout(PATIENCE).unwrap().1.is_ok());
+    let began = Instant::now();
+    while open(dir.path()).is_err() {
+        assert!(began.elapsed() < PATIENCE, "the lock was not released");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn an_edit_that_panics_leaves_nobody_waiting() {
     let running = running(PATIENCE);
     running.writer.submit(|_| panic!("as the test wants it"), |_| ());
@@ -402,7 +447,7 @@ fn an_edit_that_panics_leaves_nobody_waiting() {
 
 #[test]
 fn a_queue_that_is_full_refuses_at_once() {
-    let running = running(Duration::from_secs(3_600));
+    let running = running(Duration::from_hours(1));
     running.disk.fail_always(Some((Op::Write, ENOSPC)));
     running.submit(0);
     assert_eq!(running.next_told(), Told::Stalled { attempt: 1 });

@@ -1,6 +1,7 @@
 //! The bytes of format 1.0: a file of the first release is read and written back bit by bit for ever.
 
 #![expect(clippy::disallowed_methods, reason = "what a test puts on disk need not outlive it")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

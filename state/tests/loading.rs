@@ -1,6 +1,7 @@
 //! Which state an opening takes, what it mends, and what it says when it takes none.
 
 #![expect(clippy::disallowed_methods, reason = "what a test puts on disk need not outlive it")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 
@@ -22,9 +23,9 @@ struct Saved {
 fn saved() -> Saved {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path()).unwrap().store;
-    store.commit(|state| state.source = "first".to_owned()).unwrap();
+    store.commit(|state| state.source.push_str("first")).unwrap();
     let first = fs::read(file(dir.path(), ".state")).unwrap();
-    store.commit(|state| state.source = "second".to_owned()).unwrap();
+    store.commit(|state| "second".clone_into(&mut state.source)).unwrap();
     let second = fs::read(file(dir.path(), ".state")).unwrap();
     assert_eq!(second, fs::read(file(dir.path(), ".state.backup")).unwrap());
     Saved { dir, first, second }

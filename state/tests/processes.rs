@@ -1,5 +1,7 @@
 //! Two processes and one lock. The second process is this test binary again.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::io::{BufRead, BufReader};

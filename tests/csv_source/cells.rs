@@ -95,8 +95,10 @@ fn names_in_a_header_lose_the_blanks_around_them_and_a_nameless_column_gets_its_
 
 #[test]
 fn a_row_of_another_width_is_rejected_and_names_both_counts() {
-    let (rows, reasons) =
-        reject_reasons(format!("{HEADER}A,2025-01-01T00:00:00Z\n{}A,2025-01-01T00:00:00Z,1,2\n", row("A", 1, 1)));
+    let (rows, reasons) = reject_reasons(format!(
+        "{HEADER}A,2025-01-01T00:00:00Z\n{}A,2025-01-01T00:00:00Z,1,2\n",
+        row("A", 1, 1)
+    ));
     assert_eq!(rows, [stored("A", 1, 1)]);
     assert_eq!(
         reasons,
@@ -119,8 +121,13 @@ fn a_row_that_is_not_utf8_is_rejected_alone() {
 
 #[test]
 fn a_site_that_is_empty_or_no_site_id_is_rejected() {
-    let (rows, reasons) =
-        reject_reasons(format!("{HEADER}{}{}{}{}", row("", 0, 0), row("NA", 0, 0), row("../x", 0, 0), row("A", 1, 1)));
+    let (rows, reasons) = reject_reasons(format!(
+        "{HEADER}{}{}{}{}",
+        row("", 0, 0),
+        row("NA", 0, 0),
+        row("../x", 0, 0),
+        row("A", 1, 1)
+    ));
     assert_eq!(rows, [stored("A", 1, 1)]);
     assert_eq!(
         reasons,
@@ -138,20 +145,29 @@ fn a_time_that_is_empty_or_does_not_parse_is_rejected() {
     assert_eq!(rows, [stored("A", 1, 1)]);
     assert_eq!(reasons[0], "its time, column 'TIME', is empty; mend the line");
     assert_eq!(reasons[1], reasons[0]);
-    assert!(reasons[2].starts_with("its time, column 'TIME': 'yesterday' is no time; expected"), "{}", reasons[2]);
+    assert!(
+        reasons[2].starts_with("its time, column 'TIME': 'yesterday' is no time; expected"),
+        "{}",
+        reasons[2]
+    );
 }
 
 #[test]
 fn a_row_from_the_future_is_rejected_counted_and_does_not_hold_up_the_rows_behind_it() {
     let folder = Folder::new();
-    folder.write("x.csv", format!("{HEADER}A,2026-01-01T01:00:01Z,1\nA,2026-01-01T01:00:00Z,2\n{}", row("A", 1, 1)));
+    folder.write(
+        "x.csv",
+        format!("{HEADER}A,2026-01-01T01:00:01Z,1\nA,2026-01-01T01:00:00Z,2\n{}", row("A", 1, 1)),
+    );
     let mut uploader = Uploader::default();
     let pass = uploader.pass(&mut folder.open("x.csv"));
     assert_eq!(pass.future_rows, 1);
     assert_eq!(uploader.take(), ["A 2026-01-01T01:00:00Z 2".to_owned(), stored("A", 1, 1)]);
     assert_eq!(
         uploader.reasons(),
-        ["its time 2026-01-01T01:00:01Z lies in the future; set the logger's clock, or raise `future_tolerance`"]
+        [
+            "its time 2026-01-01T01:00:01Z lies in the future; set the logger's clock, or raise `future_tolerance`"
+        ]
     );
     assert_eq!(uploader.rejects[0].site.as_deref(), Some("A"));
 }
@@ -219,8 +235,12 @@ fn a_line_longer_than_16_mib_costs_one_line() {
     let mut source = folder.open("x.csv");
     let mut uploader = Uploader::default();
     uploader.pass(&mut source);
-    let covered = uploader.durable.files[0].covered;
-    assert_eq!(covered as usize, HEADER.len() + rows_of_a(0..1).len(), "an unfinished line is held back, however long");
+    let covered = covered(&uploader.durable.files[0]);
+    assert_eq!(
+        covered,
+        HEADER.len() + rows_of_a(0..1).len(),
+        "an unfinished line is held back, however long"
+    );
 
     folder.append("x.csv", format!("\n{}", rows_of_a(1..3)));
     uploader.pass(&mut source);
@@ -228,13 +248,21 @@ fn a_line_longer_than_16_mib_costs_one_line() {
     assert_eq!(uploader.reasons(), ["it is longer than 16 MiB; mend the line"]);
     assert!(uploader.rejects[0].row.len() <= 64 << 10, "its beginning shows what it is");
     assert_eq!(uploader.rejects[0].identity, format!("{}:{covered}", uploader.durable.files[0].file));
-    assert_eq!(uploader.pass(&mut folder.open("x.csv")).rows_read, 0, "what stands before the end is known again");
+    assert_eq!(
+        uploader.pass(&mut folder.open("x.csv")).rows_read,
+        0,
+        "what stands before the end is known again"
+    );
 }
 
 #[test]
 fn a_missing_column_names_the_file_the_column_and_what_was_meant() {
     for (site, time, expected) in [
-        ("SITE_ID", "TIME", "has no column 'SITE_ID', which site_column names; did you mean 'SITE'?; its columns are: SITE, TIME, V"),
+        (
+            "SITE_ID",
+            "TIME",
+            "has no column 'SITE_ID', which site_column names; did you mean 'SITE'?; its columns are: SITE, TIME, V",
+        ),
         ("SITE", "WHEN", "has no column 'WHEN', which time_column names; its columns are: SITE, TIME, V"),
     ] {
         let mut folder = Folder::new();
@@ -261,7 +289,10 @@ fn two_columns_of_one_name_are_refused() {
     let folder = Folder::new();
     folder.write("x.csv", "SITE,TIME,V,V\nA,2025-01-01T00:00:00Z,1,2\n");
     let error = Uploader::default().try_pass(&mut folder.open("x.csv")).unwrap_err();
-    assert!(error.to_string().ends_with("has two columns named 'V'; rename one of them in the header"), "{error}");
+    assert!(
+        error.to_string().ends_with("has two columns named 'V'; rename one of them in the header"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -270,4 +301,23 @@ fn utf16_is_named_as_what_it_is() {
     folder.write("x.csv", b"\xff\xfeS\0I\0T\0E\0\n\0A\0\n\0");
     let error = Uploader::default().try_pass(&mut folder.open("x.csv")).unwrap_err();
     assert!(error.to_string().ends_with("is UTF-16; convert it to UTF-8"), "{error}");
+}
+
+#[test]
+fn the_headers_of_the_files_can_be_looked_at() {
+    let mut folder = Folder::new();
+    folder.shape.site = SiteRule::Template("{station}".to_owned());
+    folder.shape.time_column = "TIMESTAMP".to_owned();
+    let lines = "TOA5,PWS,CR1000X,1,2,3,4,Met\nTIMESTAMP,TA\nTS,Deg C\n,Avg\n2025-01-01 00:00:00,1\n";
+    folder.write("x.dat", lines);
+    folder.write("y.dat", "TIMESTAMP");
+    let headers = folder.open("*.dat").headers().unwrap();
+    assert_eq!(headers.len(), 1, "of the other one the header is not complete");
+    let toa5 = headers[0].1.toa5.as_ref().unwrap();
+    assert_eq!((&*headers[0].1.columns[1], &*toa5.station), ("TA", "PWS"));
+    assert_eq!((&*toa5.units[1], &*toa5.processing[1]), ("Deg C", "Avg"));
+
+    folder.shape.time_column = "WHEN".to_owned();
+    let error = folder.open("*.dat").headers().unwrap_err();
+    assert!(error.to_string().contains("x.dat has no column 'WHEN'"), "{error}");
 }

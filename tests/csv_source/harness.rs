@@ -15,48 +15,48 @@ use livecosmos::source::{
 use livecosmos_state::{Cursor, FileId, FilePosition, SiteId, SourceFile, TableName, Time};
 
 /// 2026-01-01T00:00:00Z: what the clock shows in these tests.
-pub const NOW_S: i64 = 1_767_225_600;
+pub(crate) const NOW_S: i64 = 1_767_225_600;
 
 /// Where a site stands.
 #[derive(Debug, Clone, Default)]
-pub struct Standing {
-    pub ahead: Vec<FilePosition>,
-    pub cursor: Option<Cursor>,
-    pub last_data: Option<Time>,
-    pub floor: Option<Time>,
+pub(crate) struct Standing {
+    pub(crate) ahead: Vec<FilePosition>,
+    pub(crate) cursor: Option<Cursor>,
+    pub(crate) last_data: Option<Time>,
+    pub(crate) floor: Option<Time>,
 }
 
 /// What survives a crash.
 #[derive(Debug, Clone, Default)]
-pub struct Durable {
-    pub files: Vec<SourceFile>,
-    pub sites: BTreeMap<SiteId, Standing>,
+pub(crate) struct Durable {
+    pub(crate) files: Vec<SourceFile>,
+    pub(crate) sites: BTreeMap<SiteId, Standing>,
     /// The first run's floor.
-    pub floor: Option<Time>,
-    pub has_run: bool,
+    pub(crate) floor: Option<Time>,
+    pub(crate) has_run: bool,
 }
 
 /// The uploader, its state and its sink.
-pub struct Uploader {
-    pub durable: Durable,
+pub(crate) struct Uploader {
+    pub(crate) durable: Durable,
     /// Rows stored, in order: `site time cell|cell|…`.
-    pub stored: Vec<String>,
-    pub batch_rows: Vec<usize>,
-    pub batch_files: Vec<FileId>,
-    pub rejects: Vec<Reject>,
-    pub origins: Vec<FileOrigin>,
-    pub checkpoints: usize,
+    pub(crate) stored: Vec<String>,
+    pub(crate) batch_rows: Vec<usize>,
+    pub(crate) batch_files: Vec<FileId>,
+    pub(crate) rejects: Vec<Reject>,
+    pub(crate) origins: Vec<FileOrigin>,
+    pub(crate) checkpoints: usize,
     /// Sites that wait for their next try.
-    pub paused: BTreeSet<SiteId>,
-    pub only: Option<BTreeSet<SiteId>>,
+    pub(crate) paused: BTreeSet<SiteId>,
+    pub(crate) only: Option<BTreeSet<SiteId>>,
     /// After so many batches the next call is refused: a crash.
-    pub batches_until_crash: Option<usize>,
+    pub(crate) batches_until_crash: Option<usize>,
     /// Batches of this site fail.
-    pub failing: Option<SiteId>,
+    pub(crate) failing: Option<SiteId>,
     /// The sites asked for in this pass.
-    pub asked: Vec<SiteId>,
+    pub(crate) asked: Vec<SiteId>,
     gave_up: bool,
-    pub behind: bool,
+    pub(crate) behind: bool,
 }
 
 impl Default for Uploader {
@@ -83,7 +83,7 @@ impl Default for Uploader {
 
 impl Uploader {
     /// One pass, and what the daemon does after it.
-    pub fn try_pass(&mut self, source: &mut CsvSource) -> Result<Pass, SourceError> {
+    pub(crate) fn try_pass(&mut self, source: &mut CsvSource) -> Result<Pass, SourceError> {
         let start = Start {
             now: Time::new(NOW_S, 0).unwrap(),
             files: self.durable.files.clone(),
@@ -103,22 +103,22 @@ impl Uploader {
         pass
     }
 
-    pub fn pass(&mut self, source: &mut CsvSource) -> Pass {
+    pub(crate) fn pass(&mut self, source: &mut CsvSource) -> Pass {
         self.try_pass(source).expect("the pass succeeds")
     }
 
     /// The rows stored since the last call.
-    pub fn take(&mut self) -> Vec<String> {
+    pub(crate) fn take(&mut self) -> Vec<String> {
         std::mem::take(&mut self.stored)
     }
 
     /// A pass, and the rows it stored.
-    pub fn follow(&mut self, source: &mut CsvSource) -> Vec<String> {
+    pub(crate) fn follow(&mut self, source: &mut CsvSource) -> Vec<String> {
         self.pass(source);
         self.take()
     }
 
-    pub fn reasons(&self) -> Vec<&str> {
+    pub(crate) fn reasons(&self) -> Vec<&str> {
         self.rejects.iter().map(|reject| reject.reason.as_str()).collect()
     }
 
@@ -209,7 +209,7 @@ impl Intake for Uploader {
 }
 
 /// The rows of a batch as text: kinds are shown by quotes around text and `null`.
-pub fn lines(batch: &Batch) -> Vec<String> {
+pub(crate) fn lines(batch: &Batch) -> Vec<String> {
     let schema = batch.rows.schema();
     (0..batch.rows.len())
         .map(|row| {
@@ -230,72 +230,72 @@ pub fn lines(batch: &Batch) -> Vec<String> {
 }
 
 /// A folder with files, and how its table is configured.
-pub struct Folder {
-    folder: tempfile::TempDir,
-    pub shape: TableShape,
-    pub delimiter: u8,
+pub(crate) struct Folder {
+    root: tempfile::TempDir,
+    pub(crate) shape: TableShape,
+    pub(crate) delimiter: u8,
 }
 
 impl Folder {
-    pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), shape: shape(), delimiter: b',' }
+    pub(crate) fn new() -> Self {
+        Self { root: tempfile::tempdir().unwrap(), shape: shape(), delimiter: b',' }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
     }
 
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         File::create(self.path(name)).unwrap().write_all(content.as_ref()).unwrap();
     }
 
-    pub fn append(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn append(&self, name: &str, content: impl AsRef<[u8]>) {
         let mut file = OpenOptions::new().append(true).create(true).open(self.path(name)).unwrap();
         file.write_all(content.as_ref()).unwrap();
     }
 
     #[expect(clippy::disallowed_methods, reason = "a rotation by a stranger need not be durable")]
-    pub fn rename(&self, from: &str, to: &str) {
+    pub(crate) fn rename(&self, from: &str, to: &str) {
         fs::rename(self.path(from), self.path(to)).unwrap();
     }
 
-    pub fn copy(&self, from: &str, to: &str) {
+    pub(crate) fn copy(&self, from: &str, to: &str) {
         fs::copy(self.path(from), self.path(to)).unwrap();
     }
 
-    pub fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         fs::remove_file(self.path(name)).unwrap();
     }
 
     /// Compresses a file as `gzip` does: the original is gone afterwards.
-    pub fn gzip(&self, name: &str) {
+    pub(crate) fn gzip(&self, name: &str) {
         let content = fs::read(self.path(name)).unwrap();
         self.write(&format!("{name}.gz"), gzipped(&content));
         self.remove(name);
     }
 
     /// A source as a new process would open it.
-    pub fn open(&self, name: &str) -> CsvSource {
+    pub(crate) fn open(&self, name: &str) -> CsvSource {
         CsvSource::open(self.settings(name), self.shape.clone()).unwrap()
     }
 
-    pub fn settings(&self, name: &str) -> Settings {
+    pub(crate) fn settings(&self, name: &str) -> Settings {
         Settings { path: self.path(name), delimiter: self.delimiter }
     }
 }
 
-pub fn gzipped(content: &[u8]) -> Vec<u8> {
+pub(crate) fn gzipped(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(content).unwrap();
     encoder.finish().unwrap()
 }
 
-pub fn site(text: &str) -> SiteId {
+pub(crate) fn site(text: &str) -> SiteId {
     SiteId::parse(text).unwrap()
 }
 
 /// `SITE,TIME,…`, times in UTC, `NA` for no value, and batches that are never full.
-pub fn shape() -> TableShape {
+pub(crate) fn shape() -> TableShape {
     TableShape {
         table: TableName::parse("T").unwrap(),
         site: SiteRule::Column("SITE".to_owned()),
@@ -311,28 +311,33 @@ pub fn shape() -> TableShape {
 }
 
 /// Cells that show as they are.
-pub fn row(site: &str, minute: u32, value: impl std::fmt::Display) -> String {
+pub(crate) fn row(site: &str, minute: u32, value: impl std::fmt::Display) -> String {
     format!("{site},2025-01-01T{:02}:{:02}:00Z,{value}\n", minute / 60, minute % 60)
 }
 
 /// How [`row`] is stored.
-pub fn stored(site: &str, minute: u32, value: impl std::fmt::Display) -> String {
+pub(crate) fn stored(site: &str, minute: u32, value: impl std::fmt::Display) -> String {
     format!("{site} 2025-01-01T{:02}:{:02}:00Z {value}", minute / 60, minute % 60)
 }
 
-pub const HEADER: &str = "SITE,TIME,V\n";
+/// How far a file is covered.
+pub(crate) fn covered(file: &SourceFile) -> usize {
+    usize::try_from(file.covered).unwrap()
+}
+
+pub(crate) const HEADER: &str = "SITE,TIME,V\n";
 
 /// A file of rows of site `A` whose value is their number.
-pub fn rows_of_a(minutes: std::ops::Range<u32>) -> String {
+pub(crate) fn rows_of_a(minutes: std::ops::Range<u32>) -> String {
     minutes.map(|minute| row("A", minute, minute)).collect()
 }
 
 /// How [`rows_of_a`] is stored.
-pub fn stored_of_a(minutes: std::ops::Range<u32>) -> Vec<String> {
+pub(crate) fn stored_of_a(minutes: std::ops::Range<u32>) -> Vec<String> {
     minutes.map(|minute| stored("A", minute, minute)).collect()
 }
 
 /// Reads a file of the repository or of a temporary folder.
-pub fn content(path: &Path) -> Vec<u8> {
+pub(crate) fn content(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap()
 }

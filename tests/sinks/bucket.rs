@@ -31,7 +31,9 @@ pub(crate) fn settings(endpoint: &str, bucket: &str, prefix: &str) -> S3Settings
 /// Opens a sink with the keys of `client`, and nothing from this machine's environment.
 pub(crate) async fn open(settings: &S3Settings, client: &S3Client) -> S3Sink {
     let keys = Credentials::new(&client.access_key, &client.secret_key, None, None, "test");
-    S3Sink::open_with(settings, loader().credentials_provider(keys)).await.expect("a sink opens without a server")
+    S3Sink::open_with(settings, loader().credentials_provider(keys))
+        .await
+        .expect("a sink opens without a server")
 }
 
 fn loader() -> ConfigLoader {
@@ -82,7 +84,6 @@ async fn wrong_keys_are_denied_and_never_repeated() {
             sink.head(&key(0)).await.expect_err("the keys are wrong"),
             sink.list("", "", 1).await.expect_err("the keys are wrong"),
         ] {
-            println!("{error}");
             assert_eq!(kind(&error), "denied", "{error}");
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
@@ -120,7 +121,7 @@ async fn without_credentials_the_places_that_were_searched_are_named() {
     assert_eq!(kind(&error), "denied", "{error}");
     assert_eq!(
         words(&error, "http://127.0.0.1:9"),
-        "cannot list '' in s3://b at http://HOST:PORT: no credentials were found (Profile: profile `station` was \
+        "cannot list keys in s3://b at http://HOST:PORT: no credentials were found (Profile: profile `station` was \
          not defined: could not find source profile station referenced from the root profile); set \
          AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile in [sink.s3]"
     );
@@ -134,7 +135,6 @@ async fn after_a_lost_reply_the_next_put_finds_the_object() {
     front.fail_next(1, "PUT", Fault::LoseReply);
     let error = sink.put(&key(0), &object(0, "x")).await.expect_err("the reply is lost");
     assert_eq!(kind(&error), "retry", "{error}");
-    println!("{error}");
     assert_eq!(front.count("PUT", 200), 1, "the SDK must not retry by itself");
     assert_eq!(sink.put(&key(0), &object(0, "x")).await.expect("answered"), PutOutcome::Exists);
     assert_eq!(sink.head(&key(0)).await.expect("looked at"), Some(facts(0)));
@@ -145,16 +145,16 @@ async fn each_answer_means_what_must_be_done() {
     let server = s3s::start();
     let front = Front::before(server.address());
     let sink = open(&settings(&front.endpoint(), server.bucket(), "p"), server.client()).await;
-    for (status, expected) in [(409, "retry"), (503, "retry"), (500, "retry"), (429, "retry"), (403, "denied")] {
+    for (status, expected) in
+        [(409, "retry"), (503, "retry"), (500, "retry"), (429, "retry"), (403, "denied")]
+    {
         front.fail_next(1, "PUT", Fault::Answer(status));
         let error = sink.put(&key(0), &object(0, "x")).await.expect_err("the server says no");
         assert_eq!(kind(&error), expected, "{status}: {error}");
-        println!("{error}");
     }
     front.fail_next(1, "HEAD", Fault::Answer(403));
     let error = sink.head(&key(0)).await.expect_err("the server says no");
     assert!(error.to_string().contains("s3:ListBucket"), "{error}");
-    println!("{error}");
     assert_eq!(front.exchanges().len(), 6, "one attempt for each call");
 }
 
@@ -169,7 +169,6 @@ async fn a_server_that_hangs_is_given_up_in_time() {
     let error = sink.put(&key(0), &object(0, "x")).await.expect_err("no answer comes");
     assert_eq!(kind(&error), "retry", "{error}");
     assert!(error.to_string().contains("no answer in time"), "{error}");
-    println!("{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +179,6 @@ async fn https_to_a_server_without_it_says_so() {
     let error = sink.head(&key(0)).await.expect_err("the server speaks plain HTTP");
     assert_eq!(kind(&error), "retry", "{error}");
     assert!(error.to_string().contains("http://"), "{error}");
-    println!("{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

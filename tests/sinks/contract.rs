@@ -84,7 +84,8 @@ impl Subject<'_> {
 
     async fn encodings_and_empty_bytes_are_kept(&self) {
         let sink = self.probed("encodings").await;
-        for (seq, encoding, bytes) in [(0, None, ""), (1, Some("gzip"), "\x1f"), (2, Some("zstd"), "\0\x01")] {
+        for (seq, encoding, bytes) in [(0, None, ""), (1, Some("gzip"), "\x1f"), (2, Some("zstd"), "\0\x01")]
+        {
             let object = Object { content_encoding: encoding, ..object(seq, bytes) };
             assert_eq!(sink.put(&key(seq), &object).await.expect("stored"), PutOutcome::Stored);
             assert_eq!(sink.head(&key(seq)).await.expect("looked at"), Some(facts(seq)));

@@ -17,7 +17,11 @@ const CHILD: &str = "folder::a_put_killed_before_any_of_its_steps_is_whole_or_ab
 const BYTES: &str = "stored by a child\n";
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().expect("a runtime").block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .build()
+        .expect("a runtime")
+        .block_on(work)
 }
 
 /// This test binary as a process that probes `folder` and stores one object, under `strace`.
@@ -141,7 +145,11 @@ fn a_claim_is_durable_before_its_object_and_both_before_the_answer() {
     fs::remove_file(&log).expect("the log");
     assert!(run(&mut child(&folder, &[&output, "--decode-fds=path", "-e", "trace=mkdir,fsync,linkat"])).0);
     let taken = calls(&log, &folder);
-    assert_eq!(taken.last().map(String::as_str), Some("fsync /ALIC1/SOILMET$#1"), "a taken key is made durable");
+    assert_eq!(
+        taken.last().map(String::as_str),
+        Some("fsync /ALIC1/SOILMET$#1"),
+        "a taken key is made durable"
+    );
 }
 
 /// The calls in a strace log as `name path…`, paths below `folder` only.
@@ -175,7 +183,10 @@ fn errors_of_the_disk_say_what_to_do() {
         let folder = root.path().join("objects");
         let (_, said) = run(&mut child(&folder, &["--output=/dev/null", "-e", &format!("inject={fault}")]));
         assert!(said.contains(&format!("outcome: {expected}: cannot ")), "{fault}: {said}");
-        assert!(said.contains(remedy) && said.contains(folder.to_str().expect("a plain path")), "{fault}: {said}");
+        assert!(
+            said.contains(remedy) && said.contains(folder.to_str().expect("a plain path")),
+            "{fault}: {said}"
+        );
         assert!(!folder.join(key(0)).exists() || fault.starts_with("fsync"), "{fault}");
     }
 }
@@ -186,7 +197,8 @@ fn a_full_disk_is_not_filled_with_half_written_files() {
     let folder = root.path().join("objects");
     block_on(LocalSink::new(folder.clone()).probe()).expect("probed");
     // In a folder that is there, the first fsyncs of a process: 2 of the folders, 1 of the probe's file, 2 of its name.
-    let (_, said) = run(&mut child(&folder, &["--output=/dev/null", "-e", "inject=fsync:error=ENOSPC:when=7+"]));
+    let (_, said) =
+        run(&mut child(&folder, &["--output=/dev/null", "-e", "inject=fsync:error=ENOSPC:when=7+"]));
     assert!(said.contains("outcome: retry"), "{said}");
     assert_tidy(&folder, "an fsync on the full disk");
 }
@@ -284,7 +296,10 @@ async fn nothing_is_stored_in_the_empty_mount_point_of_an_unmounted_disk() {
     fs::rename(&folder, &away).expect("unmounted");
     fs::create_dir(&folder).expect("the mount point");
     let error = sink.put("A/2", &object(0, "x")).await.expect_err("the disk is away");
-    assert!(matches!(&error, SinkError::Retry(message) if message.contains("mount its disk again")), "{error}");
+    assert!(
+        matches!(&error, SinkError::Retry(message) if message.contains("mount its disk again")),
+        "{error}"
+    );
     assert_eq!(files_in(&folder), BTreeSet::new());
 }
 

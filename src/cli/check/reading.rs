@@ -68,7 +68,7 @@ impl Intake for Seen {
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.first {
-            Some((site, time, columns)) => write!(f, "{columns} columns, first row of {site} at {time}")?,
+            Some((site, time, columns)) => write!(f, "{columns} columns, a row of {site} at {time}")?,
             None => write!(f, "no row that could be sent")?,
         }
         match &self.reason {

@@ -17,6 +17,10 @@ use rank::Rank;
 /// Digits of a second that the format always shows; a source that is finer keeps its own.
 const FRACTION_DIGITS_MIN: u8 = 6;
 
+/// Room for all of the head but the site, the program and the fields.
+const HEAD_BYTES: usize = 400;
+/// Between two values.
+const COMMA_BYTES: usize = 1;
 /// Brackets and names around a row.
 const ROW_BYTES: usize = r#"{"time":"2025-01-02T00:00:00.000000000","vals":[]},"#.len();
 /// Names and values that describe a field.
@@ -53,9 +57,8 @@ pub(super) fn write(batch: &Batch, program: &Program, writer: &mut PayloadWriter
 pub(super) fn expected_bytes(batch: &Batch) -> usize {
     let schema = batch.rows.schema();
     let fields: usize = schema.columns.iter().map(|name| name.len() + FIELD_BYTES).sum();
-    let separators = batch.rows.len() * schema.columns.len() * r#","#.len();
-    let text_quotes = batch.rows.len() * r#""""#.len();
-    batch.rows.value_bytes() + fields + separators + text_quotes + batch.rows.len() * ROW_BYTES + FIELD_BYTES
+    let row_bytes = schema.columns.len() * COMMA_BYTES + ROW_BYTES;
+    batch.rows.value_bytes() + fields + batch.rows.len() * row_bytes + HEAD_BYTES
 }
 
 fn write_head(out: &mut Vec<u8>, batch: &Batch, program: &Program, ranks: &[Rank]) {

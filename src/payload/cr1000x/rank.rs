@@ -130,7 +130,8 @@ mod tests {
     #[test]
     fn a_fraction_or_an_exponent_makes_a_float_and_a_far_magnitude_a_double() {
         let long_float = format!("0.{}", "1".repeat(60));
-        let floats = ["4.25", "-0.0", "0e999", "1e-400000", "1E5", "1.18e-38", "-3.40e38", "0.00001", &long_float];
+        let floats =
+            ["4.25", "-0.0", "0e999", "1e-400000", "1E5", "1.18e-38", "-3.40e38", "0.00001", &long_float];
         for float in floats {
             assert_eq!(number(float), Rank::Float, "{float}");
         }
@@ -143,10 +144,14 @@ mod tests {
 
     #[test]
     fn a_text_that_is_an_iso_date_is_a_date_time_and_any_other_a_string() {
-        for date in ["2025-01-02", "2025-01-02T03:04:05", "2025-01-02 03:04:05.25", "2025-01-02T03:04:05+01:00"] {
+        for date in
+            ["2025-01-02", "2025-01-02T03:04:05", "2025-01-02 03:04:05.25", "2025-01-02T03:04:05+01:00"]
+        {
             assert_eq!(text(date), Rank::DateTime, "{date}");
         }
-        for string in ["", "NNW", "007", "2025", "20250102", "2025-13-02", "2025-01-02x", "é025-01-02", "Infinity"] {
+        for string in
+            ["", "NNW", "007", "2025", "20250102", "2025-13-02", "2025-01-02x", "é025-01-02", "Infinity"]
+        {
             assert_eq!(text(string), Rank::String, "{string}");
         }
     }
@@ -155,8 +160,16 @@ mod tests {
     fn the_ranks_stand_in_the_order_of_the_format() {
         let order = "xsi:nil xsd:string xsd:boolean xsd:dateTime xsd:short xsd:int xsd:long xsd:integer xsd:float xsd:double";
         let mut ranks = [
-            Rank::Double, Rank::Float, Rank::Integer, Rank::Long, Rank::Int, Rank::Short, Rank::DateTime,
-            Rank::Boolean, Rank::String, Rank::Nil,
+            Rank::Double,
+            Rank::Float,
+            Rank::Integer,
+            Rank::Long,
+            Rank::Int,
+            Rank::Short,
+            Rank::DateTime,
+            Rank::Boolean,
+            Rank::String,
+            Rank::Nil,
         ];
         ranks.sort_unstable();
         assert_eq!(ranks.map(Rank::xsd).join(" "), order);

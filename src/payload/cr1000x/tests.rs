@@ -90,7 +90,8 @@ fn a_time_has_six_digits_or_as_many_more_as_the_source_wrote() {
 
 #[test]
 fn the_process_is_the_ending_of_the_name_in_any_case() {
-    let named = ["TA_STD", "TA_avg", "ta_Max", "T_MIN", "T_MOM", "T_TOT", "T_COV", "TA", "STD", "STD_TA", "TA_STD_1"];
+    let named =
+        ["TA_STD", "TA_avg", "ta_Max", "T_MIN", "T_MOM", "T_TOT", "T_COV", "TA", "STD", "STD_TA", "TA_STD_1"];
     let processes = ["Std", "Avg", "Max", "Min", "Mom", "Tot", "Cov", "Smp", "Smp", "Smp", "Smp"];
     assert_eq!(named.map(process), processes);
 }

@@ -1,9 +1,10 @@
 //! The file beside an object that says what the object is.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::sink::facts::hex;
@@ -13,6 +14,8 @@ use crate::sink::{Facts, Object, SinkError, key};
 const SCHEMA: u32 = 1;
 /// How much of the digest is in the file's name.
 const NAME_DIGITS: usize = 16;
+/// How much of an object is in memory while it is digested.
+const READ_BYTES: usize = 64 << 10;
 
 /// What stands in a claim: pretty JSON, UTF-8, a newline at its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,8 +63,9 @@ impl Claim {
     }
 
     pub(super) fn facts(&self, root: &Path) -> Result<Facts, SinkError> {
-        Facts::from_metadata(&self.metadata)
-            .map_err(|error| SinkError::Refused(format!("object {}: {error}", root.join(&self.key).display())))
+        Facts::from_metadata(&self.metadata).map_err(|error| {
+            SinkError::Refused(format!("object {}: {error}", root.join(&self.key).display()))
+        })
     }
 }
 
@@ -73,4 +77,15 @@ pub(super) fn path(root: &Path, key: &str, sha256: &str) -> PathBuf {
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
+}
+
+/// As [`sha256`], without holding the bytes.
+pub(super) fn sha256_of_reader(mut reader: impl Read) -> io::Result<String> {
+    let (mut context, mut buffer) = (Context::new(&SHA256), vec![0; READ_BYTES]);
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(hex(context.finish().as_ref())),
+            count => context.update(&buffer[..count]),
+        }
+    }
 }

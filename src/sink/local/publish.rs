@@ -38,8 +38,11 @@ impl Folder {
         let slot = Slot::lock(self, key)?;
         self.clear(&slot)?;
         let outcome = self.create_in(&slot, claim, bytes);
-        // A full disk must not stay full of our own half-written file.
-        let cleared = self.clear(&slot);
+        let cleared = match outcome {
+            Ok(PutOutcome::Stored) => remove(&slot.object).and_then(|()| remove(&slot.claim)),
+            // A full disk must not stay full of our own half-written file.
+            _ => self.clear(&slot),
+        };
         outcome.and_then(|outcome| cleared.map(|()| outcome))
     }
 
@@ -80,8 +83,8 @@ impl Folder {
         remove(&slot.object)?;
         let Some(claim) = read(&slot.claim)? else { return Ok(()) };
         if let Some(claim) = Claim::from_bytes(&claim) {
-            let stored = read(&object_path(&self.root, &claim.key))?;
-            if stored.is_none_or(|bytes| claim::sha256(&bytes) != claim.sha256) {
+            let stored = sha256_of(&object_path(&self.root, &claim.key))?;
+            if stored.is_none_or(|sha256| sha256 != claim.sha256) {
                 remove(&claim.path(&self.root))?;
             }
         }
@@ -92,9 +95,9 @@ impl Folder {
     /// The claim of the object under `key`; `None` where there is no object.
     pub(super) fn claim_of(&self, key: &str) -> Result<Option<Claim>, SinkError> {
         let object = object_path(&self.root, key);
-        let Some(bytes) = read(&object)? else { return Ok(None) };
+        let Some(sha256) = sha256_of(&object)? else { return Ok(None) };
         sync_name(&object)?;
-        let path = claim::path(&self.root, key, &claim::sha256(&bytes));
+        let path = claim::path(&self.root, key, &sha256);
         let claim = read(&path)?.ok_or_else(|| {
             SinkError::Refused(format!(
                 "object {} has no claim {}: it was changed, copied without .livecosmos, or not stored by \
@@ -260,7 +263,16 @@ fn sync_name(path: &Path) -> Result<(), SinkError> {
     File::open(parent).and_then(|folder| folder.sync_all()).map_err(|error| explain("sync", parent, &error))
 }
 
-/// The bytes of a file; `None` where there is none.
+/// Digest of a file of any size; `None` where there is none.
+fn sha256_of(path: &Path) -> Result<Option<String>, SinkError> {
+    match File::open(path).and_then(claim::sha256_of_reader) {
+        Ok(sha256) => Ok(Some(sha256)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(explain("read", path, &error)),
+    }
+}
+
+/// The bytes of a claim; `None` where there is none.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, SinkError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),

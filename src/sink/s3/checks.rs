@@ -1,8 +1,11 @@
 //! What is checked on each request as it leaves and on each answer as it comes.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
 
-use aws_sdk_s3::config::interceptors::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef};
+use aws_sdk_s3::config::interceptors::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 
@@ -19,15 +22,15 @@ pub(super) enum CheckError {
     Damaged { header: &'static str, sent: String, stored: String },
 }
 
-/// Holds for every request, whatever setting, profile or variable its endpoint came from.
+/// Lets no request leave unencrypted, whatever setting, profile or variable its endpoint came from.
 #[derive(Debug)]
-pub(super) struct Checks {
+pub(super) struct Encrypted {
     pub(super) allow_http: bool,
 }
 
-impl Intercept for Checks {
+impl Intercept for Encrypted {
     fn name(&self) -> &'static str {
-        "livecosmos"
+        "livecosmos encrypted"
     }
 
     fn read_before_transmit(
@@ -38,18 +41,41 @@ impl Intercept for Checks {
     ) -> Result<(), BoxError> {
         Ok(check_encrypted(context.request().uri(), self.allow_http)?)
     }
+}
 
-    fn read_after_attempt(
+/// Compares the checksum that one request sends with the one that its answer repeats.
+#[derive(Debug, Default)]
+pub(super) struct Echo {
+    /// Header and value as sent, from when the request leaves.
+    sent: Mutex<Option<(&'static str, String)>>,
+}
+
+impl Intercept for Echo {
+    fn name(&self) -> &'static str {
+        "livecosmos echo"
+    }
+
+    fn read_before_transmit(
         &self,
-        context: &FinalizerInterceptorContextRef<'_>,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let (Some(request), Some(response)) = (context.request(), context.response()) else { return Ok(()) };
-        for header in CHECKSUM_HEADERS {
-            check_echo(header, request.headers().get(header), response.headers().get(header))?;
-        }
+        let headers = context.request().headers();
+        let sent = CHECKSUM_HEADERS.into_iter().find_map(|name| Some((name, headers.get(name)?.to_owned())));
+        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = sent;
         Ok(())
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((header, sent)) = sent.as_ref() else { return Ok(()) };
+        Ok(check_echo(header, sent, context.response().headers().get(header))?)
     }
 }
 
@@ -75,9 +101,9 @@ fn is_loopback(authority: &str) -> bool {
         || host.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn check_echo(header: &'static str, sent: Option<&str>, stored: Option<&str>) -> Result<(), CheckError> {
-    match (sent, stored) {
-        (Some(sent), Some(stored)) if sent != stored => {
+fn check_echo(header: &'static str, sent: &str, stored: Option<&str>) -> Result<(), CheckError> {
+    match stored {
+        Some(stored) if stored != sent => {
             Err(CheckError::Damaged { header, sent: sent.to_owned(), stored: stored.to_owned() })
         }
         _ => Ok(()),
@@ -93,7 +119,9 @@ mod tests {
         for url in ["http://127.0.0.1:9000/b", "http://127.3.2.1", "http://localhost/b", "http://[::1]:1/b"] {
             assert_eq!(check_encrypted(url, false), Ok(()), "{url}");
         }
-        for url in ["http://s3.example:9000/b?x", "http://10.0.0.1", "http://127.0.0.1.example/", "http://[::2]/"] {
+        for url in
+            ["http://s3.example:9000/b?x", "http://10.0.0.1", "http://127.0.0.1.example/", "http://[::2]/"]
+        {
             assert!(check_encrypted(url, false).is_err(), "{url}");
             assert_eq!(check_encrypted(url, true), Ok(()), "{url}");
         }
@@ -103,9 +131,8 @@ mod tests {
     #[test]
     fn a_checksum_that_comes_back_different_is_damage() {
         let header = CHECKSUM_HEADERS[0];
-        assert!(check_echo(header, Some("AAAA"), Some("AAAB")).is_err());
-        for (sent, stored) in [(Some("AAAA"), Some("AAAA")), (Some("AAAA"), None), (None, Some("AAAA"))] {
-            assert_eq!(check_echo(header, sent, stored), Ok(()));
-        }
+        assert!(check_echo(header, "AAAA", Some("AAAB")).is_err());
+        assert_eq!(check_echo(header, "AAAA", Some("AAAA")), Ok(()));
+        assert_eq!(check_echo(header, "AAAA", None), Ok(()));
     }
 }

@@ -9,7 +9,7 @@ use aws_config::{ConfigLoader, Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
 
-use super::checks::{Checks, check_encrypted};
+use super::checks::{Encrypted, check_encrypted};
 use super::error::Place;
 use crate::sink::SinkError;
 use crate::sink::settings::{Checksum, S3Settings};
@@ -30,10 +30,8 @@ pub(super) async fn connect(settings: &S3Settings, loader: ConfigLoader) -> Resu
         .operation_attempt_timeout(settings.attempt_timeout)
         .operation_timeout(settings.operation_timeout)
         .build();
-    let mut loader = loader
-        .region(Region::new(region))
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts);
+    let mut loader =
+        loader.region(Region::new(region)).retry_config(RetryConfig::disabled()).timeout_config(timeouts);
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
     }
@@ -50,7 +48,7 @@ fn client(settings: &S3Settings, config: &SdkConfig) -> Client {
     let path_style = settings.path_style.unwrap_or(config.endpoint_url().is_some());
     let mut builder = Builder::from(config)
         .force_path_style(path_style)
-        .interceptor(Checks { allow_http: settings.allow_http });
+        .interceptor(Encrypted { allow_http: settings.allow_http });
     if settings.checksum == Checksum::WhenRequired {
         builder = builder
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -67,7 +65,8 @@ async fn region(settings: &S3Settings) -> Result<String, SinkError> {
     if let Some(name) = &settings.profile {
         profile = profile.profile_name(name);
     }
-    let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build());
+    let chain =
+        RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build());
     // An instance of AWS knows its region, but that is asked over the network: not with an endpoint.
     let chain = match settings.endpoint {
         Some(_) => chain.or_else(Region::new(REGION_OF_OTHERS)),
@@ -87,7 +86,8 @@ fn check_endpoint(endpoint: &str, allow_http: bool) -> Result<(), SinkError> {
     // Not quoted: it may hold a password.
     if host.contains('@') {
         return Err(SinkError::Fatal(
-            "endpoint in [sink.s3] holds a user name; keep credentials in the environment or an AWS profile".into(),
+            "endpoint in [sink.s3] holds a user name; keep credentials in the environment or an AWS profile"
+                .into(),
         ));
     }
     if host.is_empty() || endpoint.contains(['?', '#', ' ']) {
@@ -107,7 +107,9 @@ mod tests {
         for good in ["https://s3.example", "https://s3.example:9000/", "http://127.0.0.1:1"] {
             assert!(check_endpoint(good, false).is_ok(), "{good}");
         }
-        for bad in ["", "s3.example", "ftp://s3.example", "https://", "https:///b", "https://h/?x", "http://h"] {
+        for bad in
+            ["", "s3.example", "ftp://s3.example", "https://", "https:///b", "https://h/?x", "http://h"]
+        {
             assert!(matches!(check_endpoint(bad, false), Err(SinkError::Fatal(_))), "{bad}");
         }
     }

@@ -120,7 +120,7 @@ impl Answer {
         Self {
             status: response.status().as_u16(),
             code: error.code().unwrap_or_default().to_owned(),
-            words: words.chars().filter(|letter| !letter.is_control()).take(WORDS_CHARS_MAX).collect(),
+            words: one_clause(words),
             region: header("x-amz-bucket-region").map(str::to_owned),
             ahead_s: header("date").and_then(server_time_s).map(|server| SystemClock.now().seconds - server),
         }
@@ -152,10 +152,15 @@ impl Answer {
             "ConditionalRequestConflict" | "OperationAborted" => {
                 Verdict::Retry(format!("{said}; another put of this key is under way"))
             }
-            "RequestTimeout" | "IncompleteBody" | "BadDigest" | "XAmzContentChecksumMismatch"
-            | "XAmzContentSHA256Mismatch" | "InvalidDigest" | "SlowDown" | "Throttling" | "ThrottlingException" => {
-                Verdict::Retry(said)
-            }
+            "RequestTimeout"
+            | "IncompleteBody"
+            | "BadDigest"
+            | "XAmzContentChecksumMismatch"
+            | "XAmzContentSHA256Mismatch"
+            | "InvalidDigest"
+            | "SlowDown"
+            | "Throttling"
+            | "ThrottlingException" => Verdict::Retry(said),
             "NotImplemented" => Verdict::Refused(format!("{said}; {CHECKSUM_HINT}")),
             _ => return None,
         })
@@ -171,9 +176,13 @@ impl Answer {
             )),
             401 | 403 => Verdict::Denied(format!("{said}; {RIGHTS_NEEDED}")),
             301..=308 => self.wrong_region(bucket),
-            404 | 405 => Verdict::Fatal(format!("{said}; is this the address of an S3 server? correct the endpoint")),
+            404 | 405 => {
+                Verdict::Fatal(format!("{said}; is this the address of an S3 server? correct the endpoint"))
+            }
             408 | 409 | 425 | 429 | 500.. => Verdict::Retry(said),
-            200..=299 => Verdict::Retry(format!("{said}, which is no answer of an S3 server; check the endpoint")),
+            200..=299 => {
+                Verdict::Retry(format!("{said}, which is no answer of an S3 server; check the endpoint"))
+            }
             400 if self.words.to_ascii_lowercase().contains("checksum") => {
                 Verdict::Refused(format!("{said}; {CHECKSUM_HINT}"))
             }
@@ -199,7 +208,9 @@ impl Answer {
     fn wrong_region(&self, bucket: &str) -> Verdict {
         let said = self.said();
         Verdict::Fatal(match &self.region {
-            Some(region) => format!("bucket '{bucket}' is in {region}; set region = \"{region}\" in [sink.s3]"),
+            Some(region) => {
+                format!("bucket '{bucket}' is in {region}; set region = \"{region}\" in [sink.s3]")
+            }
             None => format!("{said}; set the bucket's region in [sink.s3], or correct the endpoint"),
         })
     }
@@ -216,8 +227,13 @@ impl Answer {
 
 const RIGHTS_NEEDED: &str =
     "give the credentials s3:PutObject and s3:GetObject below the prefix and s3:ListBucket on the bucket";
-const CHECKSUM_HINT: &str =
-    "if that is about checksums, set checksum = \"when-required\" in [sink.s3]";
+const CHECKSUM_HINT: &str = "if that is about checksums, set checksum = \"when-required\" in [sink.s3]";
+
+/// Someone else's words as a part of our sentence, whose one semicolon comes before the remedy.
+fn one_clause(words: &str) -> String {
+    let printable = words.chars().filter(|letter| !letter.is_control()).take(WORDS_CHARS_MAX);
+    printable.map(|letter| if letter == ';' { ',' } else { letter }).collect()
+}
 
 /// Seconds since 1970 of an HTTP date, `Sat, 21 Nov 2026 02:00:00 GMT`.
 fn server_time_s(date: &str) -> Option<i64> {
@@ -231,13 +247,17 @@ fn unanswered(error: &(dyn Error + 'static)) -> Verdict {
         return check.verdict();
     }
     let texts: Vec<String> = chain(error).map(ToString::to_string).collect();
-    let root = texts.last().map_or("", String::as_str);
+    let root = &one_clause(texts.last().map_or("", String::as_str));
     let says = |part: &str| texts.iter().any(|text| text.contains(part));
-    if let Some(searched) = texts.iter().find_map(|text| text.strip_prefix("no credentials found in chain. Attempted:")) {
+    if let Some(searched) =
+        texts.iter().find_map(|text| text.strip_prefix("no credentials found in chain. Attempted:"))
+    {
         return no_credentials(searched);
     }
     if says("credentials provider was not properly configured") {
-        return Verdict::Denied(format!("the credentials are not set up right ({root}); correct the AWS profile"));
+        return Verdict::Denied(format!(
+            "the credentials are not set up right ({root}); correct the AWS profile"
+        ));
     }
     if says("credential") {
         return Verdict::Retry(format!("credentials could not be had ({root}); check where they come from"));
@@ -245,10 +265,14 @@ fn unanswered(error: &(dyn Error + 'static)) -> Verdict {
     if let Some(io) = find::<std::io::Error>(error)
         && io.kind() == std::io::ErrorKind::ConnectionRefused
     {
-        return Verdict::Retry("nothing listens there (connection refused); start the server or correct the endpoint".into());
+        return Verdict::Retry(
+            "nothing listens there (connection refused); start the server or correct the endpoint".into(),
+        );
     }
     if says("dns error") || says("failed to lookup address") {
-        return Verdict::Retry(format!("its name is not known ({root}); correct the endpoint or check the DNS"));
+        return Verdict::Retry(format!(
+            "its name is not known ({root}); correct the endpoint or check the DNS"
+        ));
     }
     if says("certificate") {
         return Verdict::Retry(format!(
@@ -256,7 +280,9 @@ fn unanswered(error: &(dyn Error + 'static)) -> Verdict {
         ));
     }
     if says("corrupt message") {
-        return Verdict::Retry(format!("it does not speak TLS ({root}); use http:// in the endpoint, or its TLS port"));
+        return Verdict::Retry(format!(
+            "it does not speak TLS ({root}); use http:// in the endpoint, or its TLS port"
+        ));
     }
     if says("timeout") || says("timed out") {
         return Verdict::Retry(format!("no answer in time ({root}); check the network and the server"));
@@ -266,11 +292,13 @@ fn unanswered(error: &(dyn Error + 'static)) -> Verdict {
 
 /// `searched` has a line for each place: its name and why there was nothing.
 fn no_credentials(searched: &str) -> Verdict {
-    let places = searched.replace("the credential provider was not enabled: ", "");
+    let places = searched
+        .replace("the credential provider was not enabled: ", "")
+        .replace("the credential provider was not enabled", "nothing there");
     let places: Vec<_> = places.lines().map(str::trim).filter(|place| !place.is_empty()).collect();
     Verdict::Denied(format!(
         "no credentials were found ({}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile in [sink.s3]",
-        places.join("; ")
+        places.join(", ")
     ))
 }
 
@@ -308,13 +336,19 @@ mod tests {
         for (status, code) in retried {
             assert!(matches!(verdict(status, code, ""), Verdict::Retry(_)), "{status} {code}");
         }
-        for code in ["InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "ExpiredToken", "Other", ""] {
+        for code in
+            ["InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "ExpiredToken", "Other", ""]
+        {
             assert!(matches!(verdict(403, code, ""), Verdict::Denied(_)), "{code}");
         }
-        for (status, code) in [(404, "NoSuchBucket"), (301, "PermanentRedirect"), (301, ""), (404, ""), (405, "")] {
+        for (status, code) in
+            [(404, "NoSuchBucket"), (301, "PermanentRedirect"), (301, ""), (404, ""), (405, "")]
+        {
             assert!(matches!(verdict(status, code, ""), Verdict::Fatal(_)), "{status} {code}");
         }
-        for (status, code) in [(400, "EntityTooLarge"), (400, "InvalidRequest"), (400, "KeyTooLongError"), (413, "")] {
+        for (status, code) in
+            [(400, "EntityTooLarge"), (400, "InvalidRequest"), (400, "KeyTooLongError"), (413, "")]
+        {
             assert!(matches!(verdict(status, code, ""), Verdict::Refused(_)), "{status} {code}");
         }
     }
@@ -339,11 +373,29 @@ mod tests {
     #[test]
     fn a_server_that_refuses_checksums_leads_to_the_setting() {
         for verdict in [
-            verdict(501, "NotImplemented", "A header you provided implies functionality that is not implemented"),
+            verdict(
+                501,
+                "NotImplemented",
+                "A header you provided implies functionality that is not implemented",
+            ),
             verdict(400, "InvalidArgument", "Unsupported header 'x-amz-checksum-crc64nvme' received"),
         ] {
-            assert!(matches!(&verdict, Verdict::Refused(why) if why.contains("when-required")), "{verdict:?}");
+            assert!(
+                matches!(&verdict, Verdict::Refused(why) if why.contains("when-required")),
+                "{verdict:?}"
+            );
         }
+    }
+
+    #[test]
+    fn every_place_where_credentials_were_sought_is_named() {
+        let searched = "\n  Environment: the credential provider was not enabled: environment variable not set\
+                        \n  Profile: the credential provider was not enabled\n  Ec2: disabled";
+        let expected = "no credentials were found (Environment: environment variable not set, Profile: nothing \
+                        there, Ec2: disabled); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile in \
+                        [sink.s3]";
+        assert_eq!(no_credentials(searched), Verdict::Denied(expected.to_owned()));
+        assert_eq!(one_clause("a; b\r\nc"), "a, bc");
     }
 
     #[test]
@@ -361,11 +413,16 @@ mod tests {
     fn a_name_a_certificate_and_a_refusal_are_told_apart() {
         let refused = Wrapped("client error (Connect)", std::io::ErrorKind::ConnectionRefused.into());
         assert!(matches!(unanswered(&refused), Verdict::Retry(why) if why.contains("nothing listens there")));
-        let unknown = std::io::Error::other("failed to lookup address information: Name or service not known");
+        let unknown =
+            std::io::Error::other("failed to lookup address information: Name or service not known");
         let verdict = unanswered(&Wrapped("dns error", unknown));
-        assert!(matches!(verdict, Verdict::Retry(why) if why.starts_with("its name is not known (failed to lookup")));
+        assert!(
+            matches!(verdict, Verdict::Retry(why) if why.starts_with("its name is not known (failed to lookup"))
+        );
         let untrusted = std::io::Error::other("invalid peer certificate: UnknownIssuer");
         let verdict = unanswered(&Wrapped("client error (Connect)", untrusted));
-        assert!(matches!(verdict, Verdict::Retry(why) if why.contains("(invalid peer certificate: UnknownIssuer)")));
+        assert!(
+            matches!(verdict, Verdict::Retry(why) if why.contains("(invalid peer certificate: UnknownIssuer)"))
+        );
     }
 }

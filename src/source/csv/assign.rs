@@ -26,13 +26,24 @@ pub(super) struct Known {
     pub(super) place: Option<Place>,
 }
 
+impl Known {
+    fn is_gone(&self) -> bool {
+        matches!(self.place, None | Some(Place::Held { is_deleted: true, .. }))
+    }
+}
+
 /// Where a known file can be read.
 #[derive(Debug)]
 pub(super) enum Place {
     /// At a path.
     Path(Sighting),
-    /// At no path any more, but this process still holds it open.
-    Held(File),
+    /// At no path known, but this process still holds it open.
+    Held {
+        /// The open file.
+        file: File,
+        /// No path leads to it any more, so that what lies in its place has replaced it.
+        is_deleted: bool,
+    },
 }
 
 /// A file that is not known.
@@ -71,7 +82,7 @@ pub(super) fn claim(known: &mut [Known], sightings: Vec<Sighting>, sights: &mut 
 fn is_copy_of(sighting: &Sighting, known: &Known, sights: &mut Sights) -> bool {
     match &known.place {
         Some(Place::Path(whole)) => sights.is_copy(sighting, whole, known.record.file),
-        Some(Place::Held(_)) | None => false,
+        Some(Place::Held { .. }) | None => false,
     }
 }
 
@@ -91,7 +102,8 @@ pub(super) fn siblings(known: &[Known], listed: &BTreeSet<PathBuf>) -> Vec<PathB
         let Ok(entries) = if is_here { Path::new(".") } else { folder }.read_dir() else { continue };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let is_sibling = name.to_str().is_some_and(|name| names.iter().any(|base| name.starts_with(base)));
+            let is_sibling =
+                name.to_str().is_some_and(|name| names.iter().any(|base| name.starts_with(base)));
             if is_sibling {
                 found.insert(folder.join(name));
             }
@@ -121,7 +133,7 @@ pub(super) fn identify(known: &[Known], mut left: Vec<Sighting>, sights: &mut Si
         let last_known = known.iter().rposition(|known| is_before(known.record.file));
         let last = last_new.or(last_known.map(|index| known[index].record.file));
         let succeeds = known.iter().rposition(|known| Path::new(&known.record.path) == sighting.path);
-        let replaces = succeeds.or(last_known).filter(|index| known[*index].place.is_none());
+        let replaces = succeeds.or(last_known).filter(|index| known[*index].is_gone());
         let file = last.map_or_else(|| sighting.base.first(), Base::after);
         new.push(New { sighting, file, replaces, succeeds });
     }

@@ -7,7 +7,7 @@ use livecosmos_state::SiteId;
 
 use super::fault::Fault;
 use super::head::Header;
-use crate::rows::{Kind, Schema};
+use crate::rows::{Kind, Rows, Schema};
 use crate::source::{SiteRule, TableShape, is_json_number};
 
 /// Names of a header shown in a message at most.
@@ -15,20 +15,47 @@ const NAMES_SHOWN_MAX: usize = 20;
 /// Similarity from which a name is offered as what was meant.
 const SIMILAR_MIN: f64 = 0.8;
 
-/// What the reader of a file's rows knows of its columns.
+/// What the reader of a file's rows knows of its columns. Files that are alike share it.
 #[derive(Debug)]
 pub(super) struct Columns {
     pub(super) schema: Arc<Schema>,
-    /// The site of all rows, where no column holds it.
-    pub(super) fixed_site: Option<SiteId>,
     /// Whether a column's values are text whatever they look like.
     is_text: Vec<bool>,
-    null_values: Vec<Box<str>>,
+    nulls: Nulls,
+}
+
+/// The texts that mean "no value". Most cells are told from all of them by their first byte.
+#[derive(Debug)]
+struct Nulls {
+    is_empty_null: bool,
+    begins: [bool; 256],
+    texts: Vec<Box<str>>,
+}
+
+impl Nulls {
+    fn new(texts: &[String]) -> Self {
+        let mut begins = [false; 256];
+        for text in texts {
+            if let Some(first) = text.as_bytes().first() {
+                begins[usize::from(*first)] = true;
+            }
+        }
+        let is_empty_null = texts.iter().any(String::is_empty);
+        Self { is_empty_null, begins, texts: texts.iter().map(|text| text.as_str().into()).collect() }
+    }
+
+    #[inline]
+    fn contain(&self, text: &str) -> bool {
+        match text.as_bytes().first() {
+            None => self.is_empty_null,
+            Some(first) => self.begins[usize::from(*first)] && self.texts.iter().any(|null| **null == *text),
+        }
+    }
 }
 
 impl Columns {
-    /// Finds the columns that `shape` names. `path` is where the file is configured to be.
-    pub(super) fn fit(header: &Header, shape: &TableShape, path: &Path) -> Result<Self, Fault> {
+    /// Finds the columns that `shape` names.
+    pub(super) fn fit(header: &Header, shape: &TableShape) -> Result<Self, Fault> {
         refuse_doubled_names(header)?;
         let time = find(header, "time", &shape.time_column)?;
         let site = match &shape.site {
@@ -38,12 +65,10 @@ impl Columns {
         if let Some(tie) = &shape.tie_column {
             find(header, "tie", tie)?;
         }
-        let is_text =
-            |(index, name): (usize, &Box<str>)| Some(index) == site || shape.text_columns.contains(&**name);
+        let is_text = |(index, name): (usize, &str)| Some(index) == site || shape.text_columns.contains(name);
         Ok(Self {
-            fixed_site: site_of_file(&shape.site, header, path)?,
-            is_text: header.columns.iter().enumerate().map(is_text).collect(),
-            null_values: shape.null_values.iter().map(|text| text.as_str().into()).collect(),
+            is_text: header.columns.iter().map(|name| &**name).enumerate().map(is_text).collect(),
+            nulls: Nulls::new(&shape.null_values),
             schema: Arc::new(Schema { columns: header.columns.clone().into(), time, site }),
         })
     }
@@ -56,43 +81,44 @@ impl Columns {
     /// Whether `text` means "no value".
     #[inline]
     pub(super) fn is_null(&self, text: &str) -> bool {
-        self.null_values.iter().any(|null| **null == *text)
+        self.nulls.contain(text)
     }
 
-    /// What the cell `text` of column `index` is.
+    /// Copies the cells of a row to where they belong. `bounds` has one pair per column.
     #[inline]
-    pub(super) fn kind(&self, index: usize, text: &str) -> Kind {
-        if self.is_null(text) {
-            Kind::Null
-        } else if !self.is_text[index] && is_json_number(text.as_bytes()) {
-            Kind::Number
-        } else {
-            Kind::Text
+    pub(super) fn push(&self, text: &str, bounds: &[(u32, u32)], rows: &mut Rows) {
+        for (index, ((start, end), is_text)) in bounds.iter().zip(&self.is_text).enumerate() {
+            let cell = &text[*start as usize..*end as usize];
+            if index == self.schema.time {
+                rows.push(Kind::Text, "");
+            } else if self.is_null(cell) {
+                rows.push(Kind::Null, "");
+            } else if !is_text && is_json_number(cell.as_bytes()) {
+                rows.push(Kind::Number, cell);
+            } else {
+                rows.push(Kind::Text, cell);
+            }
         }
     }
 }
 
-/// The site that a file's name or header gives, as text; `None` where a column holds it.
-pub(super) fn site_text(rule: &SiteRule, header: &Header, path: &Path) -> Result<Option<String>, Fault> {
+/// The site that the configuration, a file's name or its header gives; `None` where a column holds it.
+pub(super) fn site_of_file(rule: &SiteRule, header: &Header, path: &Path) -> Result<Option<SiteId>, Fault> {
     let template = match rule {
         SiteRule::Column(_) => return Ok(None),
-        SiteRule::Fixed(site) => return Ok(Some(site.as_str().to_owned())),
+        SiteRule::Fixed(site) => return Ok(Some(site.clone())),
         SiteRule::Template(template) => template,
     };
     let station = header.toa5.as_ref().map(|toa5| &*toa5.station);
     if template.contains("{station}") && station.is_none() {
-        let what = format!("has no TOA5 header, and site = \"{template}\" needs one; set site_column or site");
+        let what =
+            format!("has no TOA5 header, and site = \"{template}\" needs one; set site_column or site");
         return Err(Fault::config(what));
     }
     let text = template.replace("{station}", station.unwrap_or_default());
-    Ok(Some(text.replace("{file_stem}", &file_stem(path))))
-}
-
-fn site_of_file(rule: &SiteRule, header: &Header, path: &Path) -> Result<Option<SiteId>, Fault> {
-    let Some(text) = site_text(rule, header, path)? else { return Ok(None) };
-    let site = SiteId::parse(&text)
-        .map_err(|error| Fault::config(format!("gives no site: {error}; rename the file or set site")))?;
-    Ok(Some(site))
+    let text = text.replace("{file_stem}", &file_stem(path));
+    let invalid = |error| Fault::config(format!("gives no site: {error}; rename the file or set site"));
+    SiteId::parse(&text).map(Some).map_err(invalid)
 }
 
 /// The name under which a file is written before it is rotated: `a.csv` of `a.csv.1`,
@@ -127,11 +153,13 @@ fn missing(header: &Header, role: &str, name: &str) -> String {
         .filter(|(similarity, _)| *similarity >= SIMILAR_MIN)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     let hint = similar.map_or(String::new(), |(_, column)| format!("; did you mean '{column}'?"));
-    let mut names = header.columns.iter().take(NAMES_SHOWN_MAX).map(|name| &**name).collect::<Vec<_>>().join(", ");
-    if header.columns.len() > NAMES_SHOWN_MAX {
-        names += &format!(" and {} more", header.columns.len() - NAMES_SHOWN_MAX);
-    }
-    format!("has no column '{name}', which {role}_column names{hint}; its columns are: {names}")
+    let shown =
+        header.columns.iter().take(NAMES_SHOWN_MAX).map(|name| &**name).collect::<Vec<_>>().join(", ");
+    let more = match header.columns.len().saturating_sub(NAMES_SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("has no column '{name}', which {role}_column names{hint}; its columns are: {shown}{more}")
 }
 
 /// Two columns of one name cannot be told apart in an object.

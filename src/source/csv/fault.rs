@@ -26,18 +26,6 @@ impl Fault {
         Self { kind: Kind::Config, what: what.into() }
     }
 
-    /// The file could not be opened or read.
-    pub(super) fn reading(error: io::Error) -> Self {
-        let (kind, remedy) = match error.kind() {
-            io::ErrorKind::PermissionDenied => (Kind::Denied, "give this user the right to read it"),
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-                (Kind::Unavailable, "its compressed data is damaged; write the file again or move it away")
-            }
-            _ => (Kind::Unavailable, "it is tried again at the next poll"),
-        };
-        Self { kind, what: format!("cannot be read: {error}; {remedy}") }
-    }
-
     /// Whether the file has to change before this goes away; else it is worth another try as it is.
     pub(super) fn is_lasting(&self) -> bool {
         self.kind == Kind::Config
@@ -56,5 +44,42 @@ impl Fault {
             Kind::Unavailable => SourceError::Unavailable(message),
             Kind::Denied => SourceError::Denied(message),
         }
+    }
+}
+
+impl From<io::Error> for Fault {
+    /// The file could not be opened or read.
+    fn from(error: io::Error) -> Self {
+        let (kind, remedy) = match error.kind() {
+            io::ErrorKind::PermissionDenied => (Kind::Denied, "give this user the right to read it"),
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                (Kind::Unavailable, "its compressed data is damaged; write the file again or move it away")
+            }
+            _ => (Kind::Unavailable, "it is tried again at the next poll"),
+        };
+        Self { kind, what: format!("cannot be read: {error}; {remedy}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_must_not_be_read_is_a_matter_of_rights() {
+        let fault = Fault::from(io::Error::from(io::ErrorKind::PermissionDenied));
+        let error = fault.into_error(Path::new("/data/x.csv"));
+        assert!(matches!(error, SourceError::Denied(_)));
+        assert_eq!(
+            error.to_string(),
+            "/data/x.csv cannot be read: permission denied; give this user the right to read it"
+        );
+    }
+
+    #[test]
+    fn a_disk_that_fails_is_worth_another_try() {
+        let fault = Fault::from(io::Error::from(io::ErrorKind::TimedOut));
+        assert!(!fault.is_lasting());
+        assert!(matches!(fault.into_error(Path::new("x.csv")), SourceError::Unavailable(_)));
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use livecosmos_state::SourceFile;
+use livecosmos_state::{SiteId, SourceFile};
 
 use super::CsvSource;
 use super::assign::Place;
@@ -18,7 +18,7 @@ use super::survey::{Survey, Tracked};
 use crate::source::{Batcher, Intake, Pass, SourceError, Start};
 
 /// After this many bytes of files a long pass makes durable how far it came.
-const CHECKPOINT_BYTES: u64 = 256 << 20;
+pub(super) const CHECKPOINT_BYTES: u64 = 256 << 20;
 /// Files held open at most, so that one that is moved away or deleted can be read to its end.
 const HELD_FILES_MAX: usize = 64;
 
@@ -33,9 +33,28 @@ pub(super) struct Progress {
     /// Lines before `read`, if they were counted.
     pub(super) lines: Option<u64>,
     pub(super) held: Option<File>,
+    /// It was said that its last line is unfinished.
+    pub(super) is_held_back_said: bool,
     /// It is deleted, and nothing was left to read.
     pub(super) is_followed_to_its_end: bool,
     pub(super) columns: Arc<Columns>,
+    pub(super) site: Option<SiteId>,
+}
+
+impl Progress {
+    fn new(columns: Arc<Columns>, site: Option<SiteId>) -> Self {
+        Self {
+            read: Position::START,
+            done: None,
+            passed_over: None,
+            lines: None,
+            held: None,
+            is_held_back_said: false,
+            is_followed_to_its_end: false,
+            columns,
+            site,
+        }
+    }
 }
 
 /// What lasts for a whole pass.
@@ -46,14 +65,16 @@ struct Reading<'a> {
     batcher: Batcher,
     sites: Sites,
     times: Times,
-    /// Bytes read since the last checkpoint.
+    /// Bytes read since the last checkpoint, and how many there may be.
     unsaved_bytes: u64,
+    unsaved_bytes_max: u64,
 }
 
 /// A file about to be read.
 struct Opened {
     records: Records,
     columns: Arc<Columns>,
+    site: Option<SiteId>,
     stamp: Stamp,
     passed_over: Option<Position>,
     lines: Option<u64>,
@@ -70,7 +91,16 @@ impl CsvSource {
     ) -> Result<(), SourceError> {
         let batcher = Batcher::new(self.shape.limits);
         let (sites, times) = (Sites::default(), Times::default());
-        let mut reading = Reading { start, intake, pass, batcher, sites, times, unsaved_bytes: 0 };
+        let mut reading = Reading {
+            start,
+            intake,
+            pass,
+            batcher,
+            sites,
+            times,
+            unsaved_bytes: 0,
+            unsaved_bytes_max: self.checkpoint_bytes,
+        };
         for index in 0..survey.files.len() {
             match self.read_file(survey, index, &mut reading) {
                 Ok(()) => {}
@@ -83,14 +113,23 @@ impl CsvSource {
         Ok(())
     }
 
-    fn read_file(&mut self, survey: &mut Survey, index: usize, reading: &mut Reading<'_>) -> Result<(), ReadError> {
+    fn read_file(
+        &mut self,
+        survey: &mut Survey,
+        index: usize,
+        reading: &mut Reading<'_>,
+    ) -> Result<(), ReadError> {
         let Some(mut opened) = self.open_file(&survey.files[index], reading).map_err(ReadError::File)? else {
             return Ok(());
         };
         reading.sites.begin_file(survey.files[index].record.file, survey.files[index].record.covered);
         loop {
             let began = opened.records.offset();
-            let stretch = self.read_stretch(&mut opened, &survey.files[index].record, reading);
+            let stretch = match self.read_stretch(&mut opened, &survey.files[index].record, reading) {
+                // What was given up is read again: nothing is remembered of it.
+                Err(ReadError::Stopped(stopped)) => return Err(stopped.into()),
+                read => read,
+            };
             // Batches never span two files, and what was read before a fault is good.
             reading.batcher.close_all(reading.intake)?;
             reading.unsaved_bytes += opened.records.offset() - began;
@@ -101,7 +140,8 @@ impl CsvSource {
             match stretch? {
                 Stretch::More => reading.checkpoint(survey)?,
                 Stretch::End { is_held_back } => {
-                    survey.notices.extend(is_held_back.then(|| held_back(&opened, &survey.files[index])).flatten());
+                    let notice = is_held_back.then(|| self.held_back(&opened, &survey.files[index]));
+                    survey.notices.extend(notice.flatten());
                     self.finish(opened, &survey.files[index], reading);
                     return Ok(());
                 }
@@ -114,37 +154,38 @@ impl CsvSource {
         let record = &tracked.record;
         let progress = self.progress.get(&record.file);
         let covered = Position { offset: record.covered, check: record.check };
-        let progress_ahead = progress.filter(|progress| !reading.start.behind && progress.read.offset >= covered.offset);
+        let progress_ahead =
+            progress.filter(|progress| !reading.start.behind && progress.read.offset >= covered.offset);
         let mut from = progress_ahead.map_or(covered, |progress| progress.read);
         let is_done = |stamp: Stamp| progress_ahead.is_some_and(|progress| progress.done == Some(stamp));
-        let (file, columns) = match &tracked.place {
+        let (file, columns, site) = match &tracked.place {
             None => return Ok(None),
             Some(Place::Path(sighting)) if is_done(sighting.stamp) => return Ok(None),
             Some(Place::Path(sighting)) => {
-                let data = sighting.head.data;
+                let data = sighting.data;
                 from = if from.offset < data.offset { data } else { from };
-                (File::open(&sighting.path).map_err(Fault::reading)?, Arc::clone(&sighting.columns))
+                (File::open(&sighting.path)?, Arc::clone(&sighting.columns), sighting.site.clone())
             }
-            Some(Place::Held(file)) => {
+            Some(Place::Held { file, .. }) => {
                 let Some(progress) = progress else { return Ok(None) };
-                (file.try_clone().map_err(Fault::reading)?, Arc::clone(&progress.columns))
+                (file.try_clone()?, Arc::clone(&progress.columns), progress.site.clone())
             }
         };
-        let stamp = Stamp::of(&file.metadata().map_err(Fault::reading)?);
+        let stamp = Stamp::of(&file.metadata()?);
         if is_done(stamp) {
             return Ok(None);
         }
-        let (records, bytes_read) =
-            Records::resume(file, from, self.settings.delimiter).map_err(Fault::reading)?;
+        let (records, bytes_read) = Records::resume(file, from, self.settings.delimiter)?;
         let Some(records) = records else {
             // It changed since it was surveyed: the next pass sees what it is now.
             reading.pass.bytes_read += bytes_read;
             return Ok(None);
         };
         let is_from_beginning = from.offset == 0 || records.stream().is_gzip();
-        let lines = if is_from_beginning { Some(0) } else { progress_ahead.and_then(|progress| progress.lines) };
+        let lines =
+            if is_from_beginning { Some(0) } else { progress_ahead.and_then(|progress| progress.lines) };
         let passed_over = progress_ahead.and_then(|progress| progress.passed_over);
-        Ok(Some(Opened { records, columns, stamp, passed_over, lines }))
+        Ok(Some(Opened { records, columns, site, stamp, passed_over, lines }))
     }
 
     fn read_stretch(
@@ -158,6 +199,7 @@ impl CsvSource {
             file: record.file,
             floor_until: record.floor_until,
             columns: &opened.columns,
+            site: opened.site.as_ref(),
             lines_before: opened.lines,
         };
         let mut reader = Reader {
@@ -171,7 +213,7 @@ impl CsvSource {
             times: &mut reading.times,
             passed_over: opened.passed_over,
         };
-        let stretch = reader.read(&mut opened.records, CHECKPOINT_BYTES);
+        let stretch = reader.read(&mut opened.records, reading.unsaved_bytes_max);
         (opened.passed_over, opened.lines) = (reader.passed_over, reader.facts.lines_before);
         stretch
     }
@@ -179,7 +221,10 @@ impl CsvSource {
     /// Notes how far the file was read, and whether to its end.
     fn remember(&mut self, opened: &Opened, tracked: &Tracked, stretch: Option<Stretch>) {
         let file = tracked.record.file;
-        let progress = self.progress.entry(file).or_insert_with(|| Progress::new(Arc::clone(&opened.columns)));
+        let progress = self
+            .progress
+            .entry(file)
+            .or_insert_with(|| Progress::new(Arc::clone(&opened.columns), opened.site.clone()));
         progress.read = opened.records.position();
         progress.passed_over = opened.passed_over;
         progress.done = matches!(stretch, Some(Stretch::End { .. })).then_some(opened.stamp);
@@ -187,6 +232,20 @@ impl CsvSource {
         if let Some(Place::Path(sighting)) = &tracked.place {
             self.sights.confirm(sighting, file, progress.read, true);
         }
+    }
+
+    /// Says once for a file that its last line is unfinished, unless it is being written at this moment.
+    fn held_back(&mut self, opened: &Opened, tracked: &Tracked) -> Option<String> {
+        let now = Stamp::of(&opened.records.stream().file().metadata().ok()?);
+        let progress = self.progress.get_mut(&tracked.record.file)?;
+        if now != opened.stamp || std::mem::replace(&mut progress.is_held_back_said, true) {
+            return None;
+        }
+        Some(format!(
+            "{}: the last line, at byte {}, is unfinished; it is held back until its line end comes",
+            tracked.record.path,
+            opened.records.offset()
+        ))
     }
 
     /// Keeps a file that may still grow open.
@@ -205,7 +264,7 @@ impl CsvSource {
 
 impl Reading<'_> {
     fn checkpoint(&mut self, survey: &Survey) -> Result<(), ReadError> {
-        if self.start.only.is_some() || self.unsaved_bytes < CHECKPOINT_BYTES {
+        if self.start.only.is_some() || self.unsaved_bytes < self.unsaved_bytes_max {
             return Ok(());
         }
         self.unsaved_bytes = 0;
@@ -220,15 +279,86 @@ fn cover(record: &mut SourceFile, opened: &Opened) {
     (record.covered, record.check) = (covered.offset, covered.check);
 }
 
-/// Says that the last line is unfinished, unless it is being written at this moment.
-fn held_back(opened: &Opened, tracked: &Tracked) -> Option<String> {
-    let now = opened.records.stream().file().metadata().ok()?;
-    let is_still = Stamp::of(&now) == opened.stamp;
-    is_still.then(|| {
-        format!(
-            "{}: the last line, at byte {}, is unfinished; it is held back until its line end comes",
-            tracked.record.path,
-            opened.records.offset()
-        )
-    })
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use livecosmos_state::{Cursor, SiteId, TableName, Time};
+
+    use super::*;
+    use crate::rows::Batch;
+    use crate::source::csv::Settings;
+    use crate::source::{
+        FileOrigin, Limits, Reject, Resume, SiteRule, Source, Stopped, TableShape, TimeReader,
+    };
+
+    /// Counts rows, and notes at each checkpoint how many were given and what is covered.
+    #[derive(Default)]
+    struct Log {
+        rows: usize,
+        checkpoints: Vec<(usize, u64)>,
+    }
+
+    impl Intake for Log {
+        fn resume(&mut self, _: &SiteId) -> Result<Resume, Stopped> {
+            Ok(Resume { cursor: Cursor::Start, ahead: Vec::new(), floor: None, paused: false })
+        }
+
+        fn register(&mut self, _: SourceFile, _: FileOrigin) -> Result<(), Stopped> {
+            Ok(())
+        }
+
+        fn batch(&mut self, batch: Batch) -> Result<(), Stopped> {
+            self.rows += batch.rows.len();
+            Ok(())
+        }
+
+        fn checkpoint(&mut self, files: &[SourceFile]) -> Result<(), Stopped> {
+            self.checkpoints.push((self.rows, files[0].covered));
+            Ok(())
+        }
+
+        fn reject(&mut self, _: Reject) -> Result<(), Stopped> {
+            Ok(())
+        }
+
+        fn stopped(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn a_long_pass_says_now_and_then_how_far_all_rows_were_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.csv");
+        let (header, row) = ("TIME,V\n", "2025-01-01T00:00:00Z,1\n");
+        File::create(&path).unwrap().write_all((header.to_owned() + &row.repeat(100)).as_bytes()).unwrap();
+        let shape = TableShape {
+            table: TableName::parse("T").unwrap(),
+            site: SiteRule::Fixed(SiteId::parse("A").unwrap()),
+            time_column: "TIME".to_owned(),
+            tie_column: None,
+            time: TimeReader::utc(),
+            null_values: Vec::new(),
+            text_columns: std::collections::BTreeSet::new(),
+            sites: None,
+            future_tolerance_s: 0,
+            limits: Limits { batch_rows_max: 1000, batch_bytes_max: 1 << 20, group_bytes_max: 1 << 20 },
+        };
+        let mut source = CsvSource::open(Settings { path, delimiter: b',' }, shape).unwrap();
+        source.checkpoint_bytes = row.len() as u64 * 30;
+        let start = Start {
+            now: Time::new(1_767_225_600, 0).unwrap(),
+            files: Vec::new(),
+            known: std::collections::BTreeSet::new(),
+            only: None,
+            first_run: false,
+            behind: false,
+        };
+        let mut log = Log::default();
+        source.pass(&start, &mut log).unwrap();
+        let at = |rows: usize| (rows, (header.len() + rows * row.len()) as u64);
+        assert_eq!(log.checkpoints, [at(30), at(60), at(90)]);
+        assert_eq!(log.rows, 100);
+    }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use livecosmos_state::FileId;
+use livecosmos_state::{FileId, SiteId};
 
 use super::fault::Fault;
 use super::records::{Position, Records, Step};
@@ -38,7 +38,7 @@ pub struct Toa5 {
 }
 
 /// The first lines of a file: its header and its first row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Head {
     pub(super) header: Header,
     /// Where the rows begin.
@@ -51,10 +51,10 @@ impl Head {
     /// The fingerprint under which all rewrites of a file with this head, and `site` as the one
     /// its name gives, are known. Files of two sites may begin alike; a copy of one does not change
     /// its site.
-    pub(super) fn base(&self, site: Option<&str>) -> Base {
+    pub(super) fn base(&self, site: Option<&SiteId>) -> Base {
         let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
         digest.update(&self.digest.to_le_bytes());
-        digest.update(site.unwrap_or_default().as_bytes());
+        digest.update(site.map_or("", SiteId::as_str).as_bytes());
         Base(digest.finalize() & !ERA_MASK)
     }
 }
@@ -83,7 +83,7 @@ impl Base {
 /// Reads the head of `file`. `None` while the first row is not complete: such a file has no identity
 /// yet. Returns the bytes read, too.
 pub(super) fn read_head(file: File, delimiter: u8) -> Result<(Option<Head>, u64), Fault> {
-    let stream = Stream::new(file).map_err(Fault::reading)?;
+    let stream = Stream::new(file)?;
     let mut records = Records::with_buffer(stream, 0, delimiter, HEAD_BYTES);
     let head = read(&mut records)?;
     Ok((head, records.stream().bytes_read()))
@@ -101,7 +101,7 @@ fn read(records: &mut Records) -> Result<Option<Head>, Fault> {
         Header { columns: first, toa5: None }
     };
     let data = records.position();
-    if matches!(records.advance().map_err(Fault::reading)?, Step::End { .. }) {
+    if matches!(records.advance()?, Step::End { .. }) {
         return Ok(None);
     }
     digest.update(records.record());
@@ -116,9 +116,11 @@ fn flatten(lines: [Result<Option<Cells>, Fault>; 3]) -> Result<[Option<Cells>; 3
 }
 
 fn header_line(records: &mut Records, digest: &mut crc_fast::Digest) -> Result<Option<Cells>, Fault> {
-    match records.advance().map_err(Fault::reading)? {
+    match records.advance()? {
         Step::End { .. } => return Ok(None),
-        Step::Broken => return Err(Fault::config("begins with a line that is no CSV header; is it a CSV file?")),
+        Step::Broken => {
+            return Err(Fault::config("begins with a line that is no CSV header; is it a CSV file?"));
+        }
         Step::Record => {}
     }
     if records.record().starts_with(b"\xff\xfe") || records.record().starts_with(b"\xfe\xff") {

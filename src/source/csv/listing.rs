@@ -37,6 +37,7 @@ impl Listing {
             require_literal_leading_dot: true,
         };
         let matches = glob::glob_with(&self.path.to_string_lossy(), options);
-        matches.map_or_else(|_| BTreeSet::new(), |paths| paths.flatten().collect())
+        let is_file = |path: &PathBuf| !path.is_dir();
+        matches.map_or_else(|_| BTreeSet::new(), |paths| paths.flatten().filter(is_file).collect())
     }
 }

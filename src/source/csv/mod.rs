@@ -3,6 +3,10 @@
 //! A place in a file is the number of bytes of its uncompressed stream before it, and a file is known
 //! by its content ([`assign`]). A row is due if it begins at or behind the place up to which its site
 //! is stored: so a row that arrives late, or from a logger whose clock fell back, is like any other.
+//!
+//! What is accepted: a file that comes and goes between two polls is met only if the pattern matches
+//! the name it is rotated to; and of a file that is rewritten in place, rows up to each site's
+//! watermark are taken for repetitions as far as the old content reached.
 
 mod assign;
 mod columns;
@@ -19,13 +23,17 @@ mod stream;
 mod survey;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use livecosmos_state::{FileId, SiteId};
 
 pub use head::{Header, Toa5};
 
-use self::follow::Progress;
+use self::columns::Columns;
+use self::fault::Fault;
+use self::follow::{CHECKPOINT_BYTES, Progress};
+use self::head::{Head, read_head};
 use self::listing::Listing;
 use self::sights::Sights;
 use super::{Intake, Pass, Source, SourceError, Start, TableShape};
@@ -52,6 +60,7 @@ pub struct CsvSource {
     shape: TableShape,
     listing: Listing,
     sights: Sights,
+    checkpoint_bytes: u64,
     /// What this process has read, file by file.
     progress: HashMap<FileId, Progress>,
     /// The sites that `progress` is about.
@@ -67,18 +76,41 @@ impl CsvSource {
     /// [`SourceError::Config`] for a pattern or a delimiter that makes no sense.
     pub fn open(settings: Settings, shape: TableShape) -> Result<Self, SourceError> {
         if !settings.delimiter.is_ascii() || matches!(settings.delimiter, b'"' | b'\r' | b'\n') {
-            let message = "delimiter must be one ASCII character, no quote and no line end; set it to \",\" or \"\\t\"";
+            let message =
+                "delimiter must be one ASCII character, no quote and no line end; set it to \",\" or \"\\t\"";
             return Err(SourceError::Config(message.to_owned()));
         }
         let listing = Listing::new(&settings.path)?;
         let (sights, progress, said) = (Sights::default(), HashMap::new(), HashSet::new());
-        Ok(Self { settings, shape, listing, sights, progress, only: None, said })
+        let checkpoint_bytes = CHECKPOINT_BYTES;
+        Ok(Self { settings, shape, listing, sights, checkpoint_bytes, progress, only: None, said })
     }
 
     /// For messages: what is followed.
     #[must_use]
     pub fn describe(&self) -> String {
         format!("csv {}", self.settings.path.display())
+    }
+
+    /// The headers of the files there are, as far as they are written; their rows are not read.
+    ///
+    /// # Errors
+    /// The first file that cannot be read, or does not fit the table.
+    pub fn headers(&self) -> Result<Vec<(PathBuf, Header)>, SourceError> {
+        let mut headers = Vec::new();
+        for path in self.listing.list() {
+            if let Some(header) = self.header(&path).map_err(|fault| fault.into_error(&path))? {
+                headers.push((path, header));
+            }
+        }
+        Ok(headers)
+    }
+
+    fn header(&self, path: &Path) -> Result<Option<Header>, Fault> {
+        let (head, _) = read_head(File::open(path)?, self.settings.delimiter)?;
+        let Some(Head { header, .. }) = head else { return Ok(None) };
+        Columns::fit(&header, &self.shape)?;
+        Ok(Some(header))
     }
 
     /// Of `notices`, those not given before.

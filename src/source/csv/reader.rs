@@ -12,7 +12,7 @@ use super::records::{Position, Records, Step};
 use super::sites::Sites;
 use super::split::{ROW_BYTES_MAX, ROW_LINES_MAX};
 use crate::clock::shift;
-use crate::rows::{Kind, RowTime};
+use crate::rows::RowTime;
 use crate::source::{Batcher, Intake, Pass, Reject, Start, Stopped, TableShape};
 
 /// Rows between two questions whether to stop.
@@ -28,6 +28,8 @@ pub(super) struct FileFacts<'a> {
     /// Floors apply to rows that begin before this offset.
     pub(super) floor_until: u64,
     pub(super) columns: &'a Columns,
+    /// The site of all rows, where no column holds it.
+    pub(super) site: Option<&'a SiteId>,
     /// Lines before the place where reading began; `None` if they were not counted.
     pub(super) lines_before: Option<u64>,
 }
@@ -78,7 +80,7 @@ impl Reader<'_> {
     pub(super) fn read(&mut self, records: &mut Records, bytes_max: u64) -> Result<Stretch, ReadError> {
         let until = records.offset().saturating_add(bytes_max);
         while records.offset() < until {
-            match records.advance().map_err(|error| ReadError::File(Fault::reading(error)))? {
+            match records.advance().map_err(|error| ReadError::File(Fault::from(error)))? {
                 Step::Record => self.row(records)?,
                 Step::Broken => self.reject_broken(records)?,
                 Step::End { is_held_back } => return Ok(Stretch::End { is_held_back }),
@@ -106,19 +108,15 @@ impl Reader<'_> {
             );
             return self.reject(records, None, reason);
         }
-        let cell = |index: usize| {
-            let (start, end) = bounds[index];
-            &text[start as usize..end as usize]
-        };
-        let row = Row { records, time_text: cell(columns.schema.time), cell };
-        match (&columns.fixed_site, columns.schema.site) {
+        let row = Row { records, text, bounds };
+        match (self.facts.site, columns.schema.site) {
             (Some(site), _) => self.row_of_site(site.as_str(), &row),
-            (None, Some(index)) => self.row_of_site((row.cell)(index), &row),
+            (None, Some(index)) => self.row_of_site(row.cell(index), &row),
             (None, None) => Ok(()),
         }
     }
 
-    fn row_of_site<'r>(&mut self, site_text: &str, row: &Row<'r, impl Fn(usize) -> &'r str>) -> Result<(), Stopped> {
+    fn row_of_site(&mut self, site_text: &str, row: &Row<'_>) -> Result<(), Stopped> {
         let offset = row.records.record_offset();
         let Some(site) = self.sites.find(site_text, self.batcher) else {
             return self.row_of_new_site(site_text, row);
@@ -129,7 +127,12 @@ impl Reader<'_> {
             return Ok(());
         }
         let floor = site.floor.filter(|_| offset < self.facts.floor_until);
-        let time = match self.times.read(row.time_text, self.facts.columns, self.shape, self.start.now) {
+        let time = match self.times.read(
+            row.cell(self.facts.columns.schema.time),
+            self.facts.columns,
+            self.shape,
+            self.start.now,
+        ) {
             Ok(time) => time,
             Err(refusal) => {
                 self.pass.future_rows += u64::from(refusal.is_future);
@@ -142,27 +145,13 @@ impl Reader<'_> {
         let columns = self.facts.columns;
         let cursor = Cursor::File { file: self.facts.file, offset: row.records.offset() };
         let rows = self.batcher.begin_row(slot, &columns.schema, &cursor, self.intake)?;
-        for index in 0..columns.width() {
-            if index == columns.schema.time {
-                rows.push(Kind::Text, "");
-                continue;
-            }
-            let text = (row.cell)(index);
-            match columns.kind(index, text) {
-                Kind::Null => rows.push(Kind::Null, ""),
-                kind => rows.push(kind, text),
-            }
-        }
+        columns.push(row.text, row.bounds, rows);
         self.batcher.end_row(slot, time, cursor);
         Ok(())
     }
 
     #[cold]
-    fn row_of_new_site<'r>(
-        &mut self,
-        site_text: &str,
-        row: &Row<'r, impl Fn(usize) -> &'r str>,
-    ) -> Result<(), Stopped> {
+    fn row_of_new_site(&mut self, site_text: &str, row: &Row<'_>) -> Result<(), Stopped> {
         let trimmed = site_text.trim();
         if trimmed.is_empty() || self.facts.columns.is_null(trimmed) {
             let reason = "its site is empty; mend the line".to_owned();
@@ -179,7 +168,7 @@ impl Reader<'_> {
 
     #[cold]
     fn reject_broken(&mut self, records: &Records) -> Result<(), Stopped> {
-        let reason = if records.record().len() >= ROW_BYTES_MAX || records.record_is_cut() {
+        let reason = if records.record_is_cut() {
             format!("it is longer than {} MiB; mend the line", ROW_BYTES_MAX >> 20)
         } else {
             format!("its quote is not closed within {ROW_LINES_MAX} lines; mend the line")
@@ -195,7 +184,8 @@ impl Reader<'_> {
             return Ok(());
         }
         let offset = records.record_offset();
-        let line = self.lines_before(offset, records).map_or(String::new(), |lines| format!(", line {}", lines + 1));
+        let line =
+            self.lines_before(offset, records).map_or(String::new(), |lines| format!(", line {}", lines + 1));
         let path = self.facts.path.display();
         let row = String::from_utf8_lossy(records.record());
         self.intake.reject(Reject {
@@ -236,10 +226,19 @@ impl Reader<'_> {
 }
 
 /// A row of the right width.
-struct Row<'r, C: Fn(usize) -> &'r str> {
+#[derive(Clone, Copy)]
+struct Row<'r> {
     records: &'r Records,
-    time_text: &'r str,
-    cell: C,
+    text: &'r str,
+    bounds: &'r [(u32, u32)],
+}
+
+impl<'r> Row<'r> {
+    #[inline]
+    fn cell(&self, index: usize) -> &'r str {
+        let (start, end) = self.bounds[index];
+        &self.text[start as usize..end as usize]
+    }
 }
 
 /// Reads the time column; neighbours often have the same time.
@@ -258,14 +257,26 @@ struct Refusal {
 
 impl Times {
     #[inline]
-    fn read(&mut self, text: &str, columns: &Columns, shape: &TableShape, now: Time) -> Result<RowTime, Refusal> {
+    fn read(
+        &mut self,
+        text: &str,
+        columns: &Columns,
+        shape: &TableShape,
+        now: Time,
+    ) -> Result<RowTime, Refusal> {
         match self.time {
             Some(time) if self.text == text => Ok(time),
             _ => self.read_anew(text, columns, shape, now),
         }
     }
 
-    fn read_anew(&mut self, text: &str, columns: &Columns, shape: &TableShape, now: Time) -> Result<RowTime, Refusal> {
+    fn read_anew(
+        &mut self,
+        text: &str,
+        columns: &Columns,
+        shape: &TableShape,
+        now: Time,
+    ) -> Result<RowTime, Refusal> {
         let trimmed = text.trim();
         if trimmed.is_empty() || columns.is_null(trimmed) {
             let reason = format!("its time, column '{}', is empty; mend the line", shape.time_column);

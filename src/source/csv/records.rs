@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io;
 
-use super::split::{Split, Splitter};
+use super::split::{ROW_BYTES_MAX, Split, Splitter};
 use super::stream::Stream;
 
 /// The buffer's first size, in bytes; it grows with the longest row only.
@@ -123,7 +123,8 @@ impl Records {
             }
             let left = usize::try_from(offset - self.offset()).unwrap_or(usize::MAX);
             let step = left.min(self.filled - self.next);
-            self.lines += memchr::memchr_iter(b'\n', &self.buffer[self.next..self.next + step]).count() as u64;
+            self.lines +=
+                memchr::memchr_iter(b'\n', &self.buffer[self.next..self.next + step]).count() as u64;
             self.next += step;
             self.start = self.next;
         }
@@ -145,7 +146,12 @@ impl Records {
             let split = self.splitter.split(&self.buffer[self.start..self.filled], is_all);
             match split {
                 Split::Record { len, lines } => return Ok(self.take(len, lines, Step::Record)),
-                Split::Broken { len } => return Ok(self.take(len, 1, Step::Broken)),
+                Split::Broken { len } => {
+                    if len > ROW_BYTES_MAX {
+                        self.long = Some((self.record_offset(), self.sample()));
+                    }
+                    return Ok(self.take(len, 1, Step::Broken));
+                }
                 Split::Blank { len } => {
                     self.take(len, 1, Step::Record);
                     self.lines_before += std::mem::take(&mut self.lines);
@@ -236,7 +242,7 @@ impl Records {
         let before = self.start.saturating_sub(CHECK_BYTES_MAX)..self.start;
         let before = self.buffer[before].to_vec();
         let offset = self.record_offset();
-        self.long = Some((offset, self.buffer[self.start..self.start + LONG_SAMPLE_BYTES].to_vec()));
+        self.long = Some((offset, self.sample()));
         self.next = self.filled;
         loop {
             self.start = self.next;
@@ -254,6 +260,11 @@ impl Records {
             }
             self.next = self.filled;
         }
+    }
+
+    /// The beginning of a line too long to be a row.
+    fn sample(&self) -> Vec<u8> {
+        self.buffer[self.start..self.start + LONG_SAMPLE_BYTES].to_vec()
     }
 
     /// Stands again at `offset`, before which `before` was read; what followed is forgotten.

@@ -7,11 +7,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use livecosmos_state::FileId;
+use livecosmos_state::{FileId, SiteId};
 
-use super::columns::{Columns, site_text};
+use super::columns::{Columns, site_of_file};
 use super::fault::Fault;
-use super::head::{Base, Head, measure, read_head};
+use super::head::{Base, Header, measure, read_head};
 use super::records::{Position, Records};
 use super::stream::is_gzip;
 use crate::source::{SiteRule, TableShape};
@@ -43,14 +43,19 @@ pub(super) struct Sighting {
     pub(super) stamp: Stamp,
     pub(super) is_gzip: bool,
     pub(super) base: Base,
-    pub(super) head: Arc<Head>,
+    /// Where its rows begin.
+    pub(super) data: Position,
     pub(super) columns: Arc<Columns>,
+    /// The site of all its rows, where no column holds it.
+    pub(super) site: Option<SiteId>,
 }
 
 /// All paths looked at, and what was found out about them.
 #[derive(Debug, Default)]
 pub(super) struct Sights {
     looks: HashMap<PathBuf, Look>,
+    /// The header met last, and what came of it: files of a pattern mostly have the same.
+    last: Option<(Header, Arc<Columns>)>,
     /// Bytes read in order to look.
     pub(super) bytes_read: u64,
 }
@@ -82,9 +87,9 @@ impl Sights {
     ) -> Result<Option<Sighting>, Fault> {
         let metadata = match path.metadata() {
             Ok(metadata) if metadata.is_file() => metadata,
-            Ok(_) => return Ok(None),
+            Ok(_) => return Err(Fault::config("is no file; mend path under [source]")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Fault::reading(error)),
+            Err(error) => return Err(Fault::from(error)),
         };
         let stamp = Stamp::of(&metadata);
         if let Some(look) = self.looks.get_mut(path).filter(|look| look.stamp == stamp) {
@@ -107,18 +112,24 @@ impl Sights {
         shape: &TableShape,
         delimiter: u8,
     ) -> Result<Option<Sighting>, Fault> {
-        let file = File::open(path).map_err(Fault::reading)?;
-        let is_gzip = is_gzip(&file).map_err(Fault::reading)?;
+        let file = File::open(path)?;
+        let is_gzip = is_gzip(&file)?;
         let (head, bytes_read) = read_head(file, delimiter)?;
         self.bytes_read += bytes_read;
         let Some(head) = head else { return Ok(None) };
-        let site = match shape.site {
-            SiteRule::Template(_) => site_text(&shape.site, &head.header, path)?,
-            SiteRule::Column(_) | SiteRule::Fixed(_) => None,
-        };
-        let columns = Arc::new(Columns::fit(&head.header, shape, path)?);
-        let base = head.base(site.as_deref());
-        Ok(Some(Sighting { path: path.to_owned(), stamp, is_gzip, base, head: Arc::new(head), columns }))
+        let site = site_of_file(&shape.site, &head.header, path)?;
+        let base = head.base(site.as_ref().filter(|_| matches!(shape.site, SiteRule::Template(_))));
+        let columns = self.columns(&head.header, shape)?;
+        Ok(Some(Sighting { path: path.to_owned(), stamp, is_gzip, base, data: head.data, columns, site }))
+    }
+
+    fn columns(&mut self, header: &Header, shape: &TableShape) -> Result<Arc<Columns>, Fault> {
+        if let Some((_, columns)) = self.last.as_ref().filter(|(last, _)| last == header) {
+            return Ok(Arc::clone(columns));
+        }
+        let columns = Arc::new(Columns::fit(header, shape)?);
+        self.last = Some((header.clone(), Arc::clone(&columns)));
+        Ok(columns)
     }
 
     /// Whether the file at `sighting` holds what was read of `file` before `mark`.

@@ -1,17 +1,16 @@
 //! The beginning of a pass: what lies where, and which file of the state it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use livecosmos_state::SourceFile;
+use livecosmos_state::{FileId, SourceFile};
 
 use super::assign::{Known, New, Place, claim, identify, siblings, sight_all};
 use super::columns::Columns;
 use super::fault::Fault;
-use super::follow::Progress;
 use super::records::{Position, Records};
 use super::sights::Stamp;
 use super::{CsvSource, GONE_FILES_MAX};
@@ -24,7 +23,7 @@ pub(super) struct Survey {
     pub(super) faults: Vec<(PathBuf, Fault)>,
     pub(super) notices: Vec<String>,
     /// Paths that exist and match.
-    present: usize,
+    present: BTreeSet<PathBuf>,
 }
 
 /// A file in a pass.
@@ -43,10 +42,11 @@ impl CsvSource {
         self.sights.begin_pass();
         let listed: BTreeSet<PathBuf> = self.listing.list();
         let mut known: Vec<Known> = start.files.iter().map(|record| self.known(record)).collect();
-        self.progress.retain(|file, _| known.iter().any(|known| known.record.file == *file));
+        let ids: HashSet<FileId> = start.files.iter().map(|record| record.file).collect();
+        self.progress.retain(|file, _| ids.contains(file));
 
         let (live, faults) = self.sight(&listed);
-        let present = listed.iter().filter(|path| path.exists()).count();
+        let present = listed.iter().filter(|path| path.exists()).cloned().collect();
         let left = claim(&mut known, live, &mut self.sights);
         if known.iter().any(|known| known.place.is_none()) {
             let (beside, _) = self.sight(&siblings(&known, &listed).into_iter().collect());
@@ -75,19 +75,21 @@ impl CsvSource {
     fn look_at_held_files(&mut self, known: &mut [Known]) {
         for index in 0..known.len() {
             let Known { record, mark, place: None } = &known[index] else { continue };
-            let is_succeeded = known[index + 1..].iter().any(|later| later.record.path == record.path);
             let Some(progress) = self.progress.get_mut(&record.file) else { continue };
             let Some(held) = progress.held.take() else { continue };
+            let is_succeeded = known[index + 1..].iter().any(|later| later.record.path == record.path);
             let Ok(metadata) = held.metadata() else { continue };
-            let is_gone = metadata.nlink() == 0 || is_succeeded;
-            let is_done = progress.done == Some(Stamp::of(&metadata)) && record.covered >= progress.read.offset;
-            if is_gone && is_done {
+            let is_deleted = metadata.nlink() == 0;
+            let is_unchanged = progress.done == Some(Stamp::of(&metadata));
+            let is_done = is_unchanged && record.covered >= progress.read.offset;
+            if (is_deleted || is_succeeded) && is_done {
                 progress.is_followed_to_its_end = true;
                 continue;
             }
-            if let Some(file) = still_holds(&held, *mark) {
+            let file = if is_unchanged { held.try_clone().ok() } else { still_holds(&held, *mark) };
+            if let Some(file) = file {
                 progress.held = Some(held);
-                known[index].place = Some(Place::Held(file));
+                known[index].place = Some(Place::Held { file, is_deleted });
             }
         }
     }
@@ -103,7 +105,7 @@ impl CsvSource {
             dropped.extend(new.replaces);
             match self.first_sight(start, &known, &new, survey) {
                 Ok(tracked) => appended.push(tracked),
-                Err(error) => survey.faults.push((new.sighting.path.clone(), Fault::reading(error))),
+                Err(error) => survey.faults.push((new.sighting.path.clone(), Fault::from(error))),
             }
         }
         let kept = known.into_iter().enumerate().filter(|(index, _)| !dropped.contains(index));
@@ -138,7 +140,7 @@ impl CsvSource {
         if let Some(before) = new.succeeds.and_then(|index| self.progress.get(&known[index].record.file)) {
             survey.notices.extend(changed_columns(&path, &before.columns, &new.sighting.columns));
         }
-        let Position { offset: covered, check } = new.sighting.head.data;
+        let Position { offset: covered, check } = new.sighting.data;
         let record = SourceFile { path, file: new.file, covered, check, floor_until };
         Ok(Tracked { record, place: Some(Place::Path(new.sighting.clone())), origin: Some(origin) })
     }
@@ -149,7 +151,9 @@ impl CsvSource {
         let is_followed =
             self.progress.get(&replaced.record.file).is_some_and(|progress| progress.is_followed_to_its_end);
         if is_followed {
-            format!("{path} was replaced; the old file was read to its end, rows up to each site's watermark are passed over in the new one")
+            format!(
+                "{path} was replaced; the old file was read to its end, rows up to each site's watermark are passed over in the new one"
+            )
         } else if is_rewritten {
             format!("{path} was rewritten in place; rows up to each site's watermark are passed over in it")
         } else {
@@ -176,13 +180,14 @@ impl Survey {
     /// Whether the pass was worth anything: an error if no file could be read.
     pub(super) fn check(&mut self, configured: &Path) -> Result<(), SourceError> {
         let is_placed = self.files.iter().any(|tracked| tracked.place.is_some());
-        if self.present == 0 && !is_placed && self.faults.is_empty() {
+        if self.present.is_empty() && !is_placed && self.faults.is_empty() {
             return Err(SourceError::Unavailable(format!(
                 "{} does not exist, or no file matches it; create it, or mend path under [source]",
                 configured.display()
             )));
         }
-        let is_any_readable = self.present > self.faults.len();
+        let is_readable = |path: &PathBuf| !self.faults.iter().any(|(faulty, _)| faulty == path);
+        let is_any_readable = self.present.iter().any(is_readable);
         for (path, fault) in std::mem::take(&mut self.faults) {
             if !is_any_readable {
                 return Err(fault.into_error(&path));
@@ -212,7 +217,7 @@ impl Known {
     fn path(&self) -> String {
         match &self.place {
             Some(Place::Path(sighting)) => sighting.path.to_string_lossy().into_owned(),
-            Some(Place::Held(_)) | None => self.record.path.clone(),
+            Some(Place::Held { .. }) | None => self.record.path.clone(),
         }
     }
 }
@@ -229,24 +234,10 @@ fn changed_columns(path: &str, before: &Arc<Columns>, now: &Arc<Columns>) -> Opt
         return None;
     }
     let missing_in = |others: &[Box<str>], names: &[Box<str>]| {
-        let names: Vec<&str> = names.iter().filter(|name| !others.contains(name)).map(|name| &**name).collect();
+        let names: Vec<&str> =
+            names.iter().filter(|name| !others.contains(name)).map(|name| &**name).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     };
     let (came, went) = (missing_in(before, now), missing_in(now, before));
     Some(format!("the columns of {path} changed; new: {came}; gone: {went}"))
-}
-
-impl Progress {
-    /// Nothing read yet.
-    pub(super) fn new(columns: Arc<Columns>) -> Self {
-        Self {
-            read: Position::START,
-            done: None,
-            passed_over: None,
-            lines: None,
-            held: None,
-            is_followed_to_its_end: false,
-            columns,
-        }
-    }
 }

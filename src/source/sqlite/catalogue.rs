@@ -56,13 +56,13 @@ impl Table {
             SiteRule::Column(column) => Some(find("site_column", column)?),
             SiteRule::Fixed(_) | SiteRule::Template(_) => None,
         };
-        let tie = shape.tie_column.as_ref().map(|column| find("tie_column", column)).transpose()?;
+        let tie_column = shape.tie_column.as_ref().map(|column| find("tie_column", column)).transpose()?;
         let row_id = row_id(connection, &name, &columns);
         let lookup = find_lookup(connection, &name, &columns, site, time, row_id.is_some())?;
         let mut key: Vec<usize> = (0..columns.len()).filter(|at| columns[*at].key > 0).collect();
         key.sort_by_key(|at| columns[*at].key);
         let columns = columns.into_iter().map(|column| column.name).collect();
-        Ok(Self { name, columns, time, site, tie, row_id, key, lookup })
+        Ok(Self { name, columns, time, site, tie: tie_column, row_id, key, lookup })
     }
 
     /// Column `at` as SQL.
@@ -73,7 +73,11 @@ impl Table {
     /// The statement that makes the index this table lacks.
     pub(super) fn index_advice(&self) -> String {
         let columns = self.site.into_iter().chain([self.time]).map(|at| quoted(&self.columns[at]));
-        format!("CREATE INDEX livecosmos ON {} ({})", quoted(&self.name), columns.collect::<Vec<_>>().join(", "))
+        format!(
+            "CREATE INDEX livecosmos ON {} ({})",
+            quoted(&self.name),
+            columns.collect::<Vec<_>>().join(", ")
+        )
     }
 }
 
@@ -98,11 +102,11 @@ fn find_name(connection: &Connection, shape: &TableShape) -> Result<String, Halt
 
 /// Generated columns belong to a table as others do, the hidden ones of a virtual table do not.
 fn columns(connection: &Connection, table: &str) -> Result<Vec<Column>, Halt> {
-    let mut statement = connection
-        .prepare("SELECT name, type, pk FROM pragma_table_xinfo(?1, 'main') WHERE hidden <> 1 ORDER BY cid")?;
-    let column = |row: &rusqlite::Row<'_>| {
-        Ok(Column { name: row.get(0)?, declared: row.get(1)?, key: row.get(2)? })
-    };
+    let mut statement = connection.prepare(
+        "SELECT name, type, pk FROM pragma_table_xinfo(?1, 'main') WHERE hidden <> 1 ORDER BY cid",
+    )?;
+    let column =
+        |row: &rusqlite::Row<'_>| Ok(Column { name: row.get(0)?, declared: row.get(1)?, key: row.get(2)? });
     Ok(statement.query_map([table], column)?.collect::<Result<_, _>>()?)
 }
 
@@ -115,7 +119,7 @@ fn find_column(table: &str, columns: &[Column], key: &str, wanted: &str) -> Resu
     Err(config(format!("table {table} has no column '{wanted}' for {key}{meant}; it has {}", listed(&names))))
 }
 
-/// One of SQLite's names for the row's number that is no column's name here. A view and a table
+/// One of `SQLite`'s names for the row's number that is no column's name here. A view and a table
 /// `WITHOUT ROWID` have none.
 fn row_id(connection: &Connection, table: &str, columns: &[Column]) -> Option<&'static str> {
     let taken = |name: &str| columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
@@ -135,15 +139,16 @@ fn find_lookup(
     time: usize,
     has_row_id: bool,
 ) -> Result<Lookup, Halt> {
-    let is_row_id = has_row_id && columns[time].key == 1 && columns[time].declared.eq_ignore_ascii_case("INTEGER");
+    let is_row_id =
+        has_row_id && columns[time].key == 1 && columns[time].declared.eq_ignore_ascii_case("INTEGER");
     if site.is_none() && is_row_id && columns.iter().filter(|column| column.key > 0).count() == 1 {
         return Ok(Lookup::RowId);
     }
     let wanted: Vec<Option<&str>> =
         site.into_iter().chain([time]).map(|at| Some(columns[at].name.as_str())).collect();
     // A partial index lacks rows.
-    let mut indexes =
-        connection.prepare("SELECT name FROM pragma_index_list(?1, 'main') WHERE partial = 0 ORDER BY seq")?;
+    let mut indexes = connection
+        .prepare("SELECT name FROM pragma_index_list(?1, 'main') WHERE partial = 0 ORDER BY seq")?;
     for name in indexes.query_map([table], |row| row.get::<_, String>(0))? {
         let name = name?;
         let leading = leading_columns(connection, &name)?;

@@ -20,13 +20,18 @@ pub(super) enum Role {
 }
 
 /// The roles of `columns`.
-pub(super) fn roles(columns: &[Box<str>], time: usize, site: Option<usize>, texts: &BTreeSet<String>) -> Vec<Role> {
-    let role = |(at, name): (usize, &Box<str>)| match at {
+pub(super) fn roles(
+    columns: &[Box<str>],
+    time: usize,
+    site: Option<usize>,
+    texts: &BTreeSet<String>,
+) -> Vec<Role> {
+    let role = |at: usize| match at {
         _ if at == time => Role::Time,
-        _ if Some(at) == site || texts.contains(&**name) => Role::Text,
+        _ if Some(at) == site || texts.contains(&*columns[at]) => Role::Text,
         _ => Role::Plain,
     };
-    columns.iter().enumerate().map(role).collect()
+    (0..columns.len()).map(role).collect()
 }
 
 /// Pushes one cell; the error is why the row cannot be sent.
@@ -45,9 +50,14 @@ pub(super) fn push(
         return Ok(());
     }
     if let ValueRef::Text(bytes) = stored {
-        let text = std::str::from_utf8(bytes).map_err(|_| "a text is not UTF-8; store it as UTF-8 or as a blob")?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| "a text is not UTF-8; store it as UTF-8 or as a blob")?;
         let is_null = shape.null_values.iter().any(|null| null == text);
-        if is_null { rows.push(Kind::Null, "") } else { rows.push(Kind::Text, text) }
+        if is_null {
+            rows.push(Kind::Null, "");
+        } else {
+            rows.push(Kind::Text, text);
+        }
         return Ok(());
     }
     scratch.clear();

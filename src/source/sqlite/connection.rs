@@ -21,7 +21,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Why reading came to an end before its time.
 #[derive(Debug)]
 pub(super) enum Halt {
-    /// SQLite failed; [`Link`] makes a message of it that names the file.
+    /// `SQLite` failed; [`Link`] makes a message of it that names the file.
     Sql(rusqlite::Error),
     /// Anything that is worded already.
     Source(SourceError),
@@ -50,7 +50,7 @@ impl From<Stopped> for Halt {
 pub(super) struct Link {
     connection: Connection,
     path: PathBuf,
-    /// Device and inode: SQLite would go on reading a file that was replaced.
+    /// Device and inode: `SQLite` would go on reading a file that was replaced.
     file: (u64, u64),
     complete: Option<Complete>,
 }
@@ -58,7 +58,7 @@ pub(super) struct Link {
 /// The last pass, where it left nothing behind.
 #[derive(Debug, PartialEq, Eq)]
 struct Complete {
-    /// SQLite's counter of what other connections commit.
+    /// `SQLite`'s counter of what other connections commit.
     data_version: i64,
     only: Option<BTreeSet<SiteId>>,
 }
@@ -149,7 +149,9 @@ fn failed(path: &Path, error: &rusqlite::Error) -> SourceError {
     let path = path.display();
     let message = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            format!("database {path} is locked by another process; it is tried again, or use journal_mode = WAL there")
+            format!(
+                "database {path} is locked by another process; it is tried again, or use journal_mode = WAL there"
+            )
         }
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => format!(
             "database {path} is damaged or no SQLite database ({error}); restore it, or run 'PRAGMA integrity_check' on it"

@@ -106,16 +106,14 @@ impl Survey {
         Ok(Some(survey))
     }
 
-    /// Whether SQLite's order of the times is the order of their instants.
+    /// Whether `SQLite`'s order of the times is the order of their instants.
     pub(super) fn is_ordered(&self) -> bool {
         self.is_ordered
     }
 
     /// Moves the bounds to the first rows that are due; tells which sites have any.
     pub(super) fn narrow(self, due: &mut [Due]) -> Vec<bool> {
-        let narrow = |(first, due): (Option<Value>, &mut Due)| {
-            first.map(|first| due.bound = first).is_some()
-        };
+        let narrow = |(first, due): (Option<Value>, &mut Due)| first.map(|first| due.bound = first).is_some();
         self.firsts.into_iter().zip(due).map(narrow).collect()
     }
 

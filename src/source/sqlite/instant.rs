@@ -1,4 +1,4 @@
-//! Times as SQLite stores them: ISO 8601 texts, or numbers since 1970-01-01.
+//! Times as `SQLite` stores them: ISO 8601 texts, or numbers since 1970-01-01.
 
 use livecosmos_state::Time;
 use rusqlite::types::{Value, ValueRef};
@@ -17,14 +17,14 @@ const OFFSET_MAX_S: i64 = 26 * 3_600;
 pub(super) enum Storage {
     /// Numbers only.
     Numbers,
-    /// Texts only; SQLite sorts blobs behind them.
+    /// Texts only; `SQLite` sorts blobs behind them.
     Texts,
-    /// Both: SQLite sorts all numbers before all texts.
+    /// Both: `SQLite` sorts all numbers before all texts.
     Mixed,
 }
 
 impl Storage {
-    /// From `typeof` of the first and of the last value by SQLite's order.
+    /// From `typeof` of the first and of the last value by `SQLite`'s order.
     pub(super) fn between(first: &str, last: &str) -> Self {
         let is_number = |class| matches!(class, "integer" | "real");
         match (is_number(first), is_number(last)) {
@@ -71,7 +71,8 @@ impl InstantReader {
             ValueRef::Integer(number) => self.of_integer(number).ok_or_else(|| self.out_of_range(&number)),
             ValueRef::Real(number) => self.of_real(number).ok_or_else(|| self.out_of_range(&number)),
             ValueRef::Text(bytes) => {
-                let text = std::str::from_utf8(bytes).map_err(|_| "the time is not UTF-8; store it as text")?;
+                let text =
+                    std::str::from_utf8(bytes).map_err(|_| "the time is not UTF-8; store it as text")?;
                 self.texts.read(text).map_err(|error| error.to_string())
             }
         }

@@ -1,4 +1,4 @@
-//! Rows of a table in an SQLite database, also while another process writes to it (WAL).
+//! Rows of a table in an `SQLite` database, also while another process writes to it (WAL).
 //!
 //! One pass is one read transaction: it sees one state of the database, however long it takes. The
 //! number of statements does not depend on the number of sites:
@@ -11,7 +11,7 @@
 //!
 //! Without such an index each pass looks at every row and sorts those that are due; the operator is
 //! told which index to make. Where spellings do not sort as their times do (offsets that differ, a
-//! fraction here and none there) the rows that are due are sorted by their instants too. SQLite
+//! fraction here and none there) the rows that are due are sorted by their instants too. `SQLite`
 //! sorts in temporary files, not in memory.
 
 mod base64;
@@ -23,6 +23,7 @@ mod instant;
 mod position;
 mod reading;
 mod sql;
+mod stream;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -55,7 +56,7 @@ pub enum TimeUnit {
     Microseconds,
 }
 
-/// A table of an SQLite database.
+/// A table of an `SQLite` database.
 #[derive(Debug)]
 pub struct SqliteSource {
     settings: Settings,
@@ -95,9 +96,7 @@ impl Source for SqliteSource {
         };
         let reading = Reading::new(&self.shape, self.fixed.as_ref(), &self.instants, start, intake);
         let outcome = link.read(reading);
-        if !matches!(outcome, Err(SourceError::Unavailable(_))) {
-            self.link = Some(link);
-        }
+        self.link = Some(link);
         let mut pass = outcome?;
         pass.notices.retain(|notice| self.said.insert(notice.clone()));
         Ok(pass)

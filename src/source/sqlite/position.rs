@@ -4,15 +4,15 @@ use livecosmos_state::{Cursor, Tie, Time};
 
 use crate::source::Resume;
 
-/// Whether the row of `time` and `tie` comes after where the site stands.
+/// Whether the row of `row_time` and `tie` comes after where the site stands.
 ///
 /// A cursor without a tie covers every row of its time. The floor of a first run counts where
 /// nothing was stored yet.
-pub(super) fn is_due(resume: &Resume, time: Time, tie: &Tie) -> bool {
+pub(super) fn is_due(resume: &Resume, row_time: Time, tie: &Tie) -> bool {
     match &resume.cursor {
-        Cursor::Row { time: covered, tie: Tie::None } => time > *covered,
-        Cursor::Row { time: covered, tie: covered_tie } => (time, tie) > (*covered, covered_tie),
-        Cursor::Start | Cursor::File { .. } => resume.floor.is_none_or(|floor| time > floor),
+        Cursor::Row { time: covered, tie: Tie::None } => row_time > *covered,
+        Cursor::Row { time: covered, tie: covered_tie } => (row_time, tie) > (*covered, covered_tie),
+        Cursor::Start | Cursor::File { .. } => resume.floor.is_none_or(|floor| row_time > floor),
     }
 }
 

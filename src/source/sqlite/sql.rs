@@ -1,7 +1,7 @@
 //! The only place that builds SQL. Names come from the catalogue and are quoted; values are bound.
 //!
 //! In every statement `r` is the table that is read and `d` the temporary table of positions. Every
-//! column is written with its table, so that SQLite never takes a quoted name for a text.
+//! column is written with its table, so that `SQLite` never takes a quoted name for a text.
 
 use super::catalogue::{Lookup, Table};
 
@@ -54,7 +54,9 @@ impl<'a> Statements<'a> {
         let (from, time) = (&self.from, &self.time);
         let Some(site) = &self.site else {
             let class = |direction| {
-                format!("(SELECT typeof({time}) FROM {from} WHERE {time} IS NOT NULL ORDER BY {time} {direction} LIMIT 1)")
+                format!(
+                    "(SELECT typeof({time}) FROM {from} WHERE {time} IS NOT NULL ORDER BY {time} {direction} LIMIT 1)"
+                )
             };
             return format!("SELECT NULL, {}, {}", class("ASC"), class("DESC"));
         };
@@ -76,17 +78,17 @@ impl<'a> Statements<'a> {
         )
     }
 
-    /// The times from each position on, in SQLite's order, from the index alone.
+    /// The times from each position on, in `SQLite`'s order, from the index alone.
     pub(super) fn survey(&self) -> String {
         let Self { from, time, .. } = self;
         format!(
             "SELECT d.position, {time} FROM temp.livecosmos_due AS d CROSS JOIN {from} WHERE {} \
              ORDER BY d.position, {time} COLLATE BINARY",
-            self.from_position_on()
+            self.due_or_later()
         )
     }
 
-    /// The rows from each position on, site by site; in SQLite's order of times where `as_stored`,
+    /// The rows from each position on, site by site; in `SQLite`'s order of times where `as_stored`,
     /// else in the order of their instants.
     pub(super) fn rows(&self, as_stored: bool) -> String {
         let time = if as_stored { format!("{} COLLATE BINARY", self.time) } else { self.instant() };
@@ -94,7 +96,7 @@ impl<'a> Statements<'a> {
             "SELECT d.position, {} FROM temp.livecosmos_due AS d CROSS JOIN {} WHERE {} ORDER BY d.position, {}",
             self.columns(),
             self.from,
-            self.from_position_on(),
+            self.due_or_later(),
             self.order(&time)
         )
     }
@@ -102,7 +104,8 @@ impl<'a> Statements<'a> {
     /// Every row of every site that is not known to lie before its position, by instant.
     pub(super) fn all_rows(&self) -> String {
         let Self { from, time, .. } = self;
-        let of_site = self.site.as_ref().map_or("TRUE".to_owned(), |site| format!("d.site = {site} COLLATE BINARY"));
+        let of_site =
+            self.site.as_ref().map_or("TRUE".to_owned(), |site| format!("d.site = {site} COLLATE BINARY"));
         format!(
             "SELECT d.position, {} FROM {from} LEFT JOIN temp.livecosmos_due AS d ON {of_site} \
              WHERE d.position IS NULL OR {time} IS NULL OR {time} COLLATE BINARY >= d.bound ORDER BY {}",
@@ -120,7 +123,8 @@ impl<'a> Statements<'a> {
     /// At most `?1` rows without a time, of the sites with a position.
     pub(super) fn timeless(&self) -> String {
         let Self { from, time, .. } = self;
-        let of_site = self.site.as_ref().map_or("TRUE".to_owned(), |site| format!("{site} COLLATE BINARY = d.site"));
+        let of_site =
+            self.site.as_ref().map_or("TRUE".to_owned(), |site| format!("{site} COLLATE BINARY = d.site"));
         format!(
             "SELECT d.position, {} FROM temp.livecosmos_due AS d CROSS JOIN {from} \
              WHERE {of_site} AND {time} IS NULL LIMIT ?1",
@@ -139,7 +143,7 @@ impl<'a> Statements<'a> {
         ))
     }
 
-    fn from_position_on(&self) -> String {
+    fn due_or_later(&self) -> String {
         let time = &self.time;
         match &self.site {
             Some(site) => format!("{site} COLLATE BINARY = d.site AND {time} COLLATE BINARY >= d.bound"),
@@ -156,12 +160,12 @@ impl<'a> Statements<'a> {
 
     /// `time`, the tie and then what makes the order of a group of equal times the same each time.
     fn order(&self, time: &str) -> String {
-        let tie = self.table.tie.map(|tie| format!("{} COLLATE BINARY", self.table.column(tie)));
+        let by_tie = self.table.tie.map(|tie| format!("{} COLLATE BINARY", self.table.column(tie)));
         let last = match self.table.row_id {
             Some(name) => vec![format!("r.{name}")],
             None => self.table.key.iter().map(|at| self.table.column(*at)).collect(),
         };
-        std::iter::once(time.to_owned()).chain(tie).chain(last).collect::<Vec<_>>().join(", ")
+        std::iter::once(time.to_owned()).chain(by_tie).chain(last).collect::<Vec<_>>().join(", ")
     }
 
     fn instant(&self) -> String {

@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use livecosmos_state::{Disk, NewFile, RealDisk};
 
@@ -30,7 +29,6 @@ pub(crate) const EDQUOT: i32 = 122;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FaultyDisk {
     plan: Arc<Mutex<Plan>>,
-    called: Arc<Condvar>,
 }
 
 #[derive(Debug, Default)]
@@ -58,18 +56,9 @@ impl FaultyDisk {
         self.plan.lock().unwrap().calls.iter().filter(|called| **called == op).count()
     }
 
-    /// Waits until `op` was called `times` in all.
-    pub(crate) fn wait_for_calls(&self, op: Op, times: usize) {
-        let few = |plan: &mut Plan| plan.calls.iter().filter(|called| **called == op).count() < times;
-        let waited =
-            self.called.wait_timeout_while(self.plan.lock().unwrap(), Duration::from_secs(30), few).unwrap();
-        assert!(!waited.1.timed_out(), "{op:?} was not called {times} times");
-    }
-
     fn pass(&self, op: Op) -> io::Result<()> {
         let mut plan = self.plan.lock().unwrap();
         plan.calls.push(op);
-        self.called.notify_all();
         if let Some((_, errno)) = plan.always.filter(|(failing, _)| *failing == op) {
             return Err(io::Error::from_raw_os_error(errno));
         }

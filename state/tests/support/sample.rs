@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use livecosmos_state::*;
+use livecosmos_state::{
+    Chain, Cursor, Disk, FileId, FilePosition, Intent, OpenError, Opened, Options, Site, SiteId, SourceFile,
+    State, Store, TableName, Tie, Time,
+};
 
 /// The table of most tests.
 pub(crate) fn table() -> TableName {
@@ -42,7 +45,7 @@ fn site(n: usize) -> Site {
         2 => (row(0, Tie::None), row(1_800, Tie::Integer(-1 - i64::from(u32::MAX)))),
         _ => (row(0, Tie::Text(String::new())), row(1_800, Tie::Text("é 1".to_owned()))),
     };
-    let pending = (n % 3 != 0).then(|| Intent {
+    let pending = (!n.is_multiple_of(3)).then(|| Intent {
         seq,
         from: from.clone(),
         to,
@@ -53,8 +56,8 @@ fn site(n: usize) -> Site {
         since: time(1_900),
     });
     Site {
-        last_data: (n % 5 != 0).then(|| time(-60)),
-        floor: (n % 2 == 0).then(|| time(-10_800)),
+        last_data: (!n.is_multiple_of(5)).then(|| time(-60)),
+        floor: (n.is_multiple_of(2)).then(|| time(-10_800)),
         live: Chain { seq, cursor: from, pending },
         ahead: (0..n % 3).map(|at| FilePosition { file: FileId(7), offset: at as u64 * 1_000 }).collect(),
     }
@@ -68,6 +71,13 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, OpenError> {
 /// Opens the table's store in `dir`, with its files on `disk`.
 pub(crate) fn open_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Opened, OpenError> {
     Store::open(&Options { disk, instance: Some([5; 16]), ..Options::default() }, dir, &table())
+}
+
+/// A directory with one named `state` in it: the state directory of a [`super::sim::SimDisk`].
+pub(crate) fn state_dir() -> tempfile::TempDir {
+    let above = tempfile::tempdir().unwrap();
+    std::fs::create_dir(above.path().join("state")).unwrap();
+    above
 }
 
 /// The name of a file of the table in `dir`.

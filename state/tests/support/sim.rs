@@ -25,8 +25,8 @@ pub(crate) struct Image {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Inode {
-    seen: Vec<u8>,
-    kept: Vec<u8>,
+    seen: Arc<Vec<u8>>,
+    kept: Arc<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -80,7 +80,8 @@ impl Image {
 
     /// Puts a durable file there.
     pub(crate) fn put(&mut self, name: &str, bytes: &[u8]) {
-        self.inodes.push(Inode { seen: bytes.to_vec(), kept: bytes.to_vec() });
+        let bytes = Arc::new(bytes.to_vec());
+        self.inodes.push(Inode { seen: Arc::clone(&bytes), kept: bytes });
         self.seen.insert(name.to_owned(), self.inodes.len() - 1);
         self.kept.insert(name.to_owned(), self.inodes.len() - 1);
     }
@@ -92,7 +93,7 @@ impl Image {
             let inode = &mut self.inodes[*inode];
             for bytes in [&mut inode.seen, &mut inode.kept] {
                 let middle = bytes.len() / 2;
-                if let Some(byte) = bytes.get_mut(middle) {
+                if let Some(byte) = Arc::make_mut(bytes).get_mut(middle) {
                     *byte = 0xaa;
                 }
             }
@@ -156,12 +157,12 @@ impl Image {
 }
 
 impl Inode {
-    fn after_power_cut(&self) -> Vec<Vec<u8>> {
+    fn after_power_cut(&self) -> Vec<Arc<Vec<u8>>> {
         if self.seen == self.kept {
-            return vec![self.kept.clone()];
+            return vec![Arc::clone(&self.kept)];
         }
-        let torn = self.seen[..self.seen.len() / 2].to_vec();
-        let mut contents = vec![self.kept.clone(), Vec::new(), torn, self.seen.clone()];
+        let torn = Arc::new(self.seen[..self.seen.len() / 2].to_vec());
+        let mut contents = vec![Arc::clone(&self.kept), Arc::default(), torn, Arc::clone(&self.seen)];
         contents.sort();
         contents.dedup();
         contents
@@ -220,7 +221,7 @@ impl SimDisk {
         }
         self.step(|image| {
             let inode = image.inode(&name(path))?;
-            image.inodes[inode].seen = bytes.to_vec();
+            image.inodes[inode].seen = Arc::new(bytes.to_vec());
             Ok(())
         })
     }
@@ -320,7 +321,7 @@ struct SimFile {
 impl NewFile for SimFile {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.disk.step(|image| {
-            image.inodes[self.inode].seen.extend_from_slice(bytes);
+            Arc::make_mut(&mut image.inodes[self.inode].seen).extend_from_slice(bytes);
             Ok(())
         })
     }

@@ -4,7 +4,9 @@ use super::*;
 
 fn refused(database: &Database, shape: TableShape) -> String {
     match database.open(shape) {
-        Err(SourceError::Config(message)) => message.replace(&database.path().display().to_string(), "data.db"),
+        Err(SourceError::Config(message)) => {
+            message.replace(&database.path().display().to_string(), "data.db")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -13,7 +15,10 @@ fn refused(database: &Database, shape: TableShape) -> String {
 fn a_missing_table_or_column_is_named_with_the_one_that_was_meant() {
     let database = Database::usual();
     let table = |name| TableShape { table: TableName::parse(name).unwrap(), ..shape() };
-    assert_eq!(refused(&database, table("MEAT")), "data.db: the database has no table MEAT; did you mean MET?; it has MET");
+    assert_eq!(
+        refused(&database, table("MEAT")),
+        "data.db: the database has no table MEAT; did you mean MET?; it has MET"
+    );
     assert_eq!(
         refused(&database, table("OTHER.MET")),
         "data.db: table OTHER.MET: an SQLite database has no schema OTHER; leave it out"
@@ -36,7 +41,10 @@ fn a_missing_database_is_a_mistake_at_first_and_waited_for_later() {
     }
     assert!(refused(&database, shape()).starts_with("no database at data.db; set `path`"));
     let error = source.pass(&start(), &mut Recorder::default()).unwrap_err();
-    assert!(matches!(error, SourceError::Unavailable(ref message) if message.contains("put it back")), "{error}");
+    assert!(
+        matches!(error, SourceError::Unavailable(ref message) if message.contains("put it back")),
+        "{error}"
+    );
 }
 
 #[test]
@@ -71,7 +79,10 @@ fn a_damaged_database_is_named_and_the_source_recovers_when_it_is_mended() {
     overwrite(&database, &torn);
     let error = source.pass(&start(), &mut Recorder::default()).unwrap_err();
     let SourceError::Unavailable(message) = error else { panic!("{error:?}") };
-    assert!(message.contains("data.db is damaged or no SQLite database") && message.contains("integrity_check"), "{message}");
+    assert!(
+        message.contains("data.db is damaged or no SQLite database") && message.contains("integrity_check"),
+        "{message}"
+    );
     overwrite(&database, &whole);
     let mut recorder = Recorder::default();
     source.pass(&start(), &mut recorder).unwrap();
@@ -92,7 +103,10 @@ fn a_locked_database_is_unavailable_and_read_when_it_is_free() {
     database.run("BEGIN EXCLUSIVE");
     let mut recorder = Recorder::default();
     let error = source.pass(&start(), &mut recorder).unwrap_err();
-    assert!(matches!(error, SourceError::Unavailable(ref message) if message.contains("is locked")), "{error}");
+    assert!(
+        matches!(error, SourceError::Unavailable(ref message) if message.contains("is locked")),
+        "{error}"
+    );
     database.run("COMMIT");
     source.pass(&start(), &mut recorder).unwrap();
     assert_eq!(recorder.take().len(), 1);
@@ -132,12 +146,19 @@ fn a_column_that_disappears_is_named_and_no_text_takes_its_place() {
     let mut source = database.open(shape()).unwrap();
     database.run("ALTER TABLE MET RENAME COLUMN DATE_TIME TO STAMP");
     let error = source.pass(&start(), &mut Recorder::default()).unwrap_err();
-    assert!(matches!(error, SourceError::Config(ref message) if message.contains("'DATE_TIME' for time_column")), "{error}");
+    assert!(
+        matches!(error, SourceError::Config(ref message) if message.contains("'DATE_TIME' for time_column")),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_form_of_times_that_does_not_sort_is_refused_at_once() {
-    let time = TimeReader::new(jiff::tz::TimeZone::UTC, crate::source::Fold::Earlier, Some("%d/%m/%Y %H:%M".to_owned()));
+    let time = TimeReader::new(
+        jiff::tz::TimeZone::UTC,
+        crate::source::Fold::Earlier,
+        Some("%d/%m/%Y %H:%M".to_owned()),
+    );
     let message = refused(&Database::usual(), TableShape { time, ..shape() });
     assert!(message.contains("time_format") && message.contains("year-month-day"), "{message}");
 }

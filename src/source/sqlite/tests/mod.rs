@@ -31,6 +31,8 @@ impl Database {
         let folder = tempfile::tempdir().unwrap();
         let writer = Connection::open(folder.path().join("data.db")).unwrap();
         writer.pragma_update(None, "journal_mode", "wal").unwrap();
+        // No test cuts the power.
+        writer.pragma_update(None, "synchronous", "off").unwrap();
         writer.execute_batch(schema).unwrap();
         Self { folder, writer }
     }
@@ -52,7 +54,9 @@ impl Database {
     }
 
     fn insert(&self, site: &str, time: &str) {
-        self.writer.execute("INSERT INTO MET (SITE_ID, DATE_TIME, TA) VALUES (?1, ?2, 1.5)", [site, time]).unwrap();
+        self.writer
+            .execute("INSERT INTO MET (SITE_ID, DATE_TIME, TA) VALUES (?1, ?2, 1.5)", [site, time])
+            .unwrap();
     }
 
     fn settings(&self) -> Settings {
@@ -100,12 +104,17 @@ struct Recorder {
     rejects: Vec<Reject>,
     /// How many more batches it takes; `None` is no limit.
     batches_left: Option<usize>,
-    /// Called with each batch, for what happens to the database meanwhile.
-    meanwhile: Option<Box<dyn FnMut()>>,
+    /// Called when a site is asked for, for what happens to the database meanwhile.
+    while_asked: Option<Box<dyn FnMut()>>,
+    /// Called with each batch.
+    while_sent: Option<Box<dyn FnMut()>>,
 }
 
 impl Intake for Recorder {
     fn resume(&mut self, site: &SiteId) -> Result<Resume, Stopped> {
+        if let Some(while_asked) = &mut self.while_asked {
+            while_asked();
+        }
         let cursor = self.cursors.get(site).cloned().unwrap_or(Cursor::Start);
         Ok(Resume { cursor, ahead: Vec::new(), floor: self.floor, paused: self.paused.contains(site) })
     }
@@ -119,8 +128,8 @@ impl Intake for Recorder {
             return Err(Stopped);
         }
         self.batches_left = self.batches_left.map(|left| left - 1);
-        if let Some(meanwhile) = &mut self.meanwhile {
-            meanwhile();
+        if let Some(while_sent) = &mut self.while_sent {
+            while_sent();
         }
         self.cursors.insert(batch.site.clone(), batch.to.clone());
         self.batches.push(batch);

@@ -8,12 +8,17 @@ use super::*;
 #[test]
 fn rows_come_site_by_site_in_the_order_of_their_times_and_only_once() {
     let database = Database::usual();
-    for (site, time) in [("B", "2025-01-01T00:30:00"), ("A", "2025-01-01T01:00:00"), ("A", "2025-01-01T00:30:00")] {
+    for (site, time) in
+        [("B", "2025-01-01T00:30:00"), ("A", "2025-01-01T01:00:00"), ("A", "2025-01-01T00:30:00")]
+    {
         database.insert(site, time);
     }
     let (mut source, mut recorder) = (database.open(shape()).unwrap(), Recorder::default());
     let pass = source.pass(&start(), &mut recorder).unwrap();
-    assert_eq!(recorder.take(), ["A 2025-01-01T00:30:00Z", "A 2025-01-01T01:00:00Z", "B 2025-01-01T00:30:00Z"]);
+    assert_eq!(
+        recorder.take(),
+        ["A 2025-01-01T00:30:00Z", "A 2025-01-01T01:00:00Z", "B 2025-01-01T00:30:00Z"]
+    );
     assert_eq!((pass.rows_read, pass.notices), (3, Vec::new()));
 
     database.insert("C", "2025-01-01T00:00:00");
@@ -70,7 +75,8 @@ fn rows_up_to_the_floor_are_not_due_where_nothing_is_stored_yet() {
     for time in ["2025-01-01T00:30:00", "2025-01-02 00:00:00", "2025-01-02T00:00:01"] {
         database.insert("A", time);
     }
-    let mut recorder = Recorder { floor: Some("2025-01-02T00:00:00Z".parse().unwrap()), ..Recorder::default() };
+    let mut recorder =
+        Recorder { floor: Some("2025-01-02T00:00:00Z".parse().unwrap()), ..Recorder::default() };
     read(&database, shape(), &mut recorder);
     assert_eq!(recorder.take(), ["A 2025-01-02T00:00:01Z"]);
 }
@@ -98,7 +104,11 @@ fn a_tie_column_lets_a_group_of_equal_times_be_cut_and_found_again() {
         for value in [values[2], values[0], values[1]] {
             database.run(&format!("INSERT INTO MET VALUES ('A', '2025-01-01 00:00', {value})"));
         }
-        let shape = TableShape { tie_column: Some("tie".to_owned()), limits: Limits { batch_rows_max: 1, ..shape().limits }, ..shape() };
+        let shape = TableShape {
+            tie_column: Some("tie".to_owned()),
+            limits: Limits { batch_rows_max: 1, ..shape().limits },
+            ..shape()
+        };
         let mut recorder = Recorder::default();
         let expected = values.map(|value| value.trim_matches('\'').to_owned());
         for (at, value) in expected.iter().enumerate() {
@@ -121,7 +131,11 @@ fn a_position_between_tied_rows_asks_for_the_tie_column_it_was_made_with() {
     let cursor = Cursor::Row { time: "2025-01-01T00:30:00Z".parse().unwrap(), tie: Tie::Integer(1) };
     recorder.cursors.insert(site("A"), cursor);
     let message = database.open(shape()).unwrap().pass(&start(), &mut recorder).unwrap_err().to_string();
-    assert!(message.contains("site A stands at row:2025-01-01T00:30:00Z:i:1") && message.contains("set tie_column"), "{message}");
+    assert!(
+        message.contains("site A stands at row:2025-01-01T00:30:00Z:i:1")
+            && message.contains("set tie_column"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -129,7 +143,9 @@ fn future_rows_are_held_back_counted_and_come_when_their_time_has_come() {
     for schema_end in ["", "DROP INDEX MET_SITE_TIME;"] {
         let database = Database::usual();
         database.run(schema_end);
-        for time in ["2027-01-01T00:00:00", "2025-01-01T00:30:00", "2026-01-01T01:00:00", "2026-01-01T01:00:01"] {
+        for time in
+            ["2027-01-01T00:00:00", "2025-01-01T00:30:00", "2026-01-01T01:00:00", "2026-01-01T01:00:01"]
+        {
             database.insert("A", time);
         }
         database.insert("B", "2025-01-01T00:30:00");
@@ -162,7 +178,8 @@ fn times_spelled_in_several_ways_come_in_the_order_of_their_instants() {
     }
     let mut recorder = Recorder::default();
     let pass = read(&database, shape(), &mut recorder);
-    let expected = ["00:00:00", "00:00:00.500", "22:00:00", "23:00:00", "23:30:00"].map(|clock| format!("A 2025-01-01T{clock}Z"));
+    let expected = ["00:00:00", "00:00:00.500", "22:00:00", "23:00:00", "23:30:00"]
+        .map(|clock| format!("A 2025-01-01T{clock}Z"));
     assert_eq!(recorder.take(), [&expected[..], &["A 2025-01-02T00:00:00Z".to_owned()]].concat());
     assert!(pass.notices[0].contains("sorted"), "{:?}", pass.notices);
 
@@ -170,7 +187,11 @@ fn times_spelled_in_several_ways_come_in_the_order_of_their_instants() {
     database.insert("A", "2025-01-02 00:00:01");
     database.insert("A", "2025-01-01T12:00:02-12:00");
     read(&database, shape(), &mut recorder);
-    assert_eq!(recorder.take(), ["A 2025-01-02T00:00:01Z", "A 2025-01-02T00:00:02Z"], "and no row before the position");
+    assert_eq!(
+        recorder.take(),
+        ["A 2025-01-02T00:00:01Z", "A 2025-01-02T00:00:02Z"],
+        "and no row before the position"
+    );
 }
 
 #[test]
@@ -182,7 +203,7 @@ fn rows_that_are_committed_during_a_pass_come_with_the_next() {
     let shape = TableShape { limits: Limits { batch_rows_max: 10, ..shape().limits }, ..shape() };
     let (mut source, mut recorder) = (database.open(shape).unwrap(), Recorder::default());
     let (writer, mut second) = (Connection::open(database.path()).unwrap(), 0);
-    recorder.meanwhile = Some(Box::new(move || {
+    recorder.while_sent = Some(Box::new(move || {
         second += 1;
         let time = format!("2025-01-01T00:59:{second:02}");
         let values = [&time, "2025-01-01T00:00:00"];
@@ -190,12 +211,29 @@ fn rows_that_are_committed_during_a_pass_come_with_the_next() {
     }));
     source.pass(&start(), &mut recorder).unwrap();
     assert_eq!(recorder.take().len(), 60);
-    recorder.meanwhile = None;
+    recorder.while_sent = None;
     source.pass(&start(), &mut recorder).unwrap();
     let came = recorder.take();
     assert_eq!(came.len(), 12);
     assert_eq!(came[0], "A 2025-01-01T00:59:01Z");
     assert_eq!(came[6], "NEW 2025-01-01T00:00:00Z");
+}
+
+#[test]
+fn a_pass_sees_the_database_as_it_was_when_the_pass_began() {
+    let database = Database::usual();
+    database.insert("A", "2025-01-01T00:00:00");
+    let (mut source, mut recorder) = (database.open(shape()).unwrap(), Recorder::default());
+    let writer = Connection::open(database.path()).unwrap();
+    recorder.while_asked = Some(Box::new(move || {
+        let late = "INSERT INTO MET (SITE_ID, DATE_TIME) VALUES ('A', '2025-01-01 00:00:00.5Z')";
+        writer.execute(late, []).unwrap();
+    }));
+    source.pass(&start(), &mut recorder).unwrap();
+    assert_eq!(recorder.take(), ["A 2025-01-01T00:00:00Z"]);
+    recorder.while_asked = None;
+    source.pass(&start(), &mut recorder).unwrap();
+    assert_eq!(recorder.take(), ["A 2025-01-01T00:00:00.500Z"]);
 }
 
 #[test]

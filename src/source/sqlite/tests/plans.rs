@@ -1,11 +1,11 @@
-//! What a pass costs: by which index SQLite looks, and that it sorts nothing it need not sort.
+//! What a pass costs: by which index `SQLite` looks, and that it sorts nothing it need not sort.
 
 use super::catalogue::{Lookup, Table};
 use super::sql::Statements;
 use super::*;
 
 fn plan(database: &Database, statement: &str) -> String {
-    database.writer.execute_batch(&format!("ATTACH ':memory:' AS spare; {}", sql::TEMPORARY_TABLES)).ok();
+    let statement = statement.replace("?1", "1");
     let mut statement = database.writer.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
     let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
     steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
@@ -18,14 +18,31 @@ fn table(database: &Database, shape: &TableShape) -> Table {
 #[test]
 fn with_an_index_on_site_and_time_each_statement_seeks_and_none_sorts() {
     let database = Database::usual();
+    database.run(sql::TEMPORARY_TABLES);
     let table = table(&database, &TableShape { tie_column: Some("ID".to_owned()), ..shape() });
     let statements = Statements::new(&table);
-    assert_eq!(plan(&database, &statements.survey()), "SCAN d; SEARCH r USING COVERING INDEX MET_SITE_TIME (SITE_ID=? AND DATE_TIME>?)");
-    assert_eq!(plan(&database, &statements.rows(true)), "SCAN d; SEARCH r USING INDEX MET_SITE_TIME (SITE_ID=? AND DATE_TIME>?)");
-    assert!(plan(&database, &statements.timeless()).ends_with("SEARCH r USING INDEX MET_SITE_TIME (SITE_ID=? AND DATE_TIME=?)"));
-    assert!(plan(&database, &statements.siteless().unwrap()).ends_with("SEARCH r USING INDEX MET_SITE_TIME (SITE_ID=?)"));
+    assert_eq!(
+        plan(&database, &statements.survey()),
+        "SCAN d; SEARCH r USING COVERING INDEX MET_SITE_TIME (SITE_ID=? AND DATE_TIME>?)"
+    );
+    assert_eq!(
+        plan(&database, &statements.rows(true)),
+        "SCAN d; SEARCH r USING INDEX MET_SITE_TIME (SITE_ID=? AND DATE_TIME>?)"
+    );
+    assert!(
+        plan(&database, &statements.timeless())
+            .ends_with("SEARCH r USING INDEX MET_SITE_TIME (SITE_ID=? AND DATE_TIME=?)")
+    );
+    assert!(
+        plan(&database, &statements.siteless().unwrap())
+            .ends_with("SEARCH r USING INDEX MET_SITE_TIME (SITE_ID=?)")
+    );
     let sites = plan(&database, &statements.sites());
-    assert!(sites.contains("SEARCH r USING COVERING INDEX MET_SITE_TIME (SITE_ID>?)") && !sites.contains("TEMP B-TREE"), "{sites}");
+    assert!(
+        sites.contains("SEARCH r USING COVERING INDEX MET_SITE_TIME (SITE_ID>?)")
+            && !sites.contains("TEMP B-TREE"),
+        "{sites}"
+    );
 }
 
 #[test]

@@ -51,7 +51,8 @@ fn times_that_are_numbers_are_read_in_their_unit_with_its_digits() {
         );
         database.run(&format!("INSERT INTO MET VALUES ('A', {stored})"));
         let mut recorder = Recorder::default();
-        let open = || SqliteSource::open(Settings { time_unit: unit, ..database.settings() }, shape()).unwrap();
+        let open =
+            || SqliteSource::open(Settings { time_unit: unit, ..database.settings() }, shape()).unwrap();
         open().pass(&start(), &mut recorder).unwrap();
         assert_eq!(recorder.batches[0].rows.times()[0].digits, digits, "{stored}");
         assert_eq!(recorder.take(), [format!("A {expected}")]);
@@ -73,11 +74,18 @@ fn a_row_without_time_or_site_is_rejected_by_its_rowid_and_stops_no_other() {
         );
         let mut recorder = Recorder::default();
         read(&database, shape(), &mut recorder);
-        let mut rejected: Vec<(&str, &str)> =
-            recorder.rejects.iter().map(|reject| (reject.identity.as_str(), reject.reason.as_str())).collect();
+        let mut rejected: Vec<(&str, &str)> = recorder
+            .rejects
+            .iter()
+            .map(|reject| (reject.identity.as_str(), reject.reason.as_str()))
+            .collect();
         rejected.sort_unstable();
         let identities: Vec<&str> = rejected.iter().map(|(identity, _)| *identity).collect();
-        assert_eq!(identities, ["MET:1", "MET:2", "MET:3", "MET:4", "MET:5", "MET:6", "MET:8", "MET:9"], "{schema_end}");
+        assert_eq!(
+            identities,
+            ["MET:1", "MET:2", "MET:3", "MET:4", "MET:5", "MET:6", "MET:8", "MET:9"],
+            "{schema_end}"
+        );
         assert!(rejected[0].1.contains("no time") && rejected[3].1.contains("\"../x\""), "{rejected:?}");
         assert!(rejected[4].1.contains("'noon' is no time"), "{rejected:?}");
         let fifth = recorder.rejects.iter().find(|reject| reject.identity == "MET:5").unwrap();
@@ -100,7 +108,9 @@ fn a_text_that_is_not_utf8_is_rejected_and_leaves_no_trace_in_the_batch() {
 
 #[test]
 fn a_site_stored_both_as_text_and_as_number_is_read_in_one_way() {
-    let database = Database::new("CREATE TABLE MET (SITE_ID, DATE_TIME TEXT); CREATE INDEX I ON MET (SITE_ID, DATE_TIME);");
+    let database = Database::new(
+        "CREATE TABLE MET (SITE_ID, DATE_TIME TEXT); CREATE INDEX I ON MET (SITE_ID, DATE_TIME);",
+    );
     database.run("INSERT INTO MET VALUES (17, '2025-01-01 00:00'), ('17', '2025-01-01 00:30')");
     let mut recorder = Recorder::default();
     read(&database, shape(), &mut recorder);
@@ -130,7 +140,10 @@ fn a_table_of_one_site_is_read_by_its_time() {
 #[test]
 fn a_view_and_a_table_without_rowid_are_read_too() {
     for (schema, insert) in [
-        ("CREATE TABLE MET (SITE_ID TEXT, DATE_TIME TEXT, PRIMARY KEY (SITE_ID, DATE_TIME)) WITHOUT ROWID;", "MET"),
+        (
+            "CREATE TABLE MET (SITE_ID TEXT, DATE_TIME TEXT, PRIMARY KEY (SITE_ID, DATE_TIME)) WITHOUT ROWID;",
+            "MET",
+        ),
         ("CREATE TABLE BASE (SITE_ID TEXT, DATE_TIME TEXT); CREATE VIEW MET AS SELECT * FROM BASE;", "BASE"),
     ] {
         let database = Database::new(schema);

@@ -1,0 +1,423 @@
+//! Files that are renamed, copied, truncated, rewritten, compressed; and several at once.
+
+use livecosmos::source::{FileOrigin, SiteRule, SourceError};
+
+use crate::harness::*;
+
+/// A source that has read minutes 0 to 9 of `x.csv`.
+fn begun(folder: &Folder) -> (livecosmos::source::csv::CsvSource, Uploader) {
+    folder.write("x.csv", format!("{HEADER}{}", rows_of_a(0..10)));
+    let (mut source, mut uploader) = (folder.open("x.csv"), Uploader::default());
+    assert_eq!(uploader.follow(&mut source), stored_of_a(0..10));
+    (source, uploader)
+}
+
+#[test]
+fn a_renamed_file_is_followed_to_its_end_before_the_new_one() {
+    for name in ["x.csv.1", "x.csv-20250101"] {
+        for is_restarted in [false, true] {
+            let folder = Folder::new();
+            let (mut source, mut uploader) = begun(&folder);
+            folder.append("x.csv", rows_of_a(10..13));
+            folder.rename("x.csv", name);
+            folder.write("x.csv", format!("{HEADER}{}", rows_of_a(13..15)));
+            if is_restarted {
+                source = folder.open("x.csv");
+            }
+            assert_eq!(uploader.follow(&mut source), stored_of_a(10..15));
+            assert_eq!(uploader.origins, [FileOrigin::Appeared, FileOrigin::Appeared]);
+            assert_eq!(uploader.pass(&mut source).bytes_read, 0);
+
+            // The writer had not closed it yet.
+            folder.append(name, rows_of_a(15..16));
+            folder.append("x.csv", rows_of_a(16..17));
+            assert_eq!(uploader.follow(&mut source), stored_of_a(15..17));
+        }
+    }
+}
+
+#[test]
+fn rotation_goes_on_over_several_names() {
+    let folder = Folder::new();
+    let (mut source, mut uploader) = begun(&folder);
+    let mut all = Vec::new();
+    for round in 1..5 {
+        for old in (1..round).rev() {
+            folder.rename(&format!("x.csv.{old}"), &format!("x.csv.{}", old + 1));
+        }
+        folder.append("x.csv", rows_of_a(round * 10..round * 10 + 5));
+        folder.rename("x.csv", "x.csv.1");
+        folder.write("x.csv", format!("{HEADER}{}", rows_of_a(round * 10 + 5..round * 10 + 10)));
+        all.extend(uploader.follow(&mut source));
+    }
+    assert_eq!(all, stored_of_a(10..50));
+    assert_eq!(uploader.durable.files.len(), 5);
+}
+
+#[test]
+fn a_file_that_is_copied_and_then_truncated_loses_and_doubles_nothing() {
+    for is_restarted in [false, true] {
+        let folder = Folder::new();
+        let (mut source, mut uploader) = begun(&folder);
+        folder.append("x.csv", rows_of_a(10..13));
+        folder.copy("x.csv", "x.csv.1");
+        folder.write("x.csv", "");
+        if is_restarted {
+            source = folder.open("x.csv");
+        }
+        assert_eq!(uploader.follow(&mut source), stored_of_a(10..13), "the copy holds what was not read yet");
+        folder.append("x.csv", format!("{HEADER}{}", rows_of_a(13..30)));
+        assert_eq!(uploader.follow(&mut source), stored_of_a(13..30));
+        assert_eq!(uploader.origins, [FileOrigin::Appeared, FileOrigin::Appeared]);
+        // A clock that fell back meanwhile.
+        folder.append("x.csv", rows_of_a(2..3));
+        assert_eq!(uploader.follow(&mut source), stored_of_a(2..3));
+    }
+}
+
+#[test]
+fn a_rotated_file_that_is_compressed_is_the_same_file() {
+    let folder = Folder::new();
+    let (mut source, mut uploader) = begun(&folder);
+    folder.append("x.csv", rows_of_a(10..13));
+    folder.rename("x.csv", "x.csv.1");
+    folder.gzip("x.csv.1");
+    folder.write("x.csv", format!("{HEADER}{}", rows_of_a(13..15)));
+    assert_eq!(uploader.follow(&mut source), stored_of_a(10..15));
+    assert_eq!(uploader.pass(&mut source).bytes_read, 0);
+    assert_eq!(uploader.follow(&mut folder.open("x.csv")), [""; 0]);
+}
+
+#[test]
+fn with_a_pattern_that_matches_rotated_files_too_each_row_is_given_once() {
+    let folder = Folder::new();
+    folder.write("x.csv", format!("{HEADER}{}", rows_of_a(0..10)));
+    let (mut source, mut uploader) = (folder.open("x.csv*"), Uploader::default());
+    assert_eq!(uploader.follow(&mut source), stored_of_a(0..10));
+    folder.append("x.csv", rows_of_a(10..12));
+    folder.rename("x.csv", "x.csv.1");
+    folder.write("x.csv", format!("{HEADER}{}", rows_of_a(12..14)));
+    assert_eq!(uploader.follow(&mut source), stored_of_a(10..14));
+    // Compression has begun: both forms are there, the new one not whole.
+    let whole = gzipped(&content(&folder.path("x.csv.1")));
+    folder.write("x.csv.1.gz", &whole[..whole.len() / 2]);
+    assert_eq!(uploader.follow(&mut source), [""; 0]);
+    folder.write("x.csv.1.gz", &whole);
+    assert_eq!(uploader.follow(&mut source), [""; 0]);
+    folder.remove("x.csv.1");
+    assert_eq!(uploader.follow(&mut source), [""; 0]);
+    assert_eq!(uploader.follow(&mut folder.open("x.csv*")), [""; 0]);
+    assert_eq!(uploader.durable.files.len(), 2);
+}
+
+#[test]
+fn a_gzip_file_that_is_still_being_written_gives_its_complete_rows() {
+    let folder = Folder::new();
+    let text = format!("{HEADER}{}", rows_of_a(0..1000));
+    let whole = gzipped(text.trim_end().as_bytes());
+    let (mut source, mut uploader) = (folder.open("x.csv.gz"), Uploader::default());
+    let mut all = Vec::new();
+    for part in 1..=8 {
+        folder.write("x.csv.gz", &whole[..whole.len() * part / 8]);
+        all.extend(uploader.follow(&mut source));
+    }
+    assert_eq!(all, stored_of_a(0..1000), "its last row has no line end and is whole all the same");
+    // Another member is appended, as `gzip >>` does.
+    folder.append("x.csv.gz", gzipped(format!("\n{}", rows_of_a(1000..1010)).as_bytes()));
+    assert_eq!(uploader.follow(&mut source), stored_of_a(1000..1010));
+}
+
+#[test]
+fn damaged_gzip_is_said_and_its_good_rows_are_given_once() {
+    let folder = Folder::new();
+    let mut bytes = gzipped(format!("{HEADER}{}", rows_of_a(0..100)).as_bytes());
+    bytes.extend_from_slice(b"\x1f\x8bnonsense that is no gzip member at all");
+    folder.write("x.csv.gz", bytes);
+    let (mut source, mut uploader) = (folder.open("x.csv.gz"), Uploader::default());
+    for _ in 0..2 {
+        let error = uploader.try_pass(&mut source).unwrap_err();
+        assert!(matches!(error, SourceError::Unavailable(_)), "{error:?}");
+        assert!(error.to_string().contains("its compressed data is damaged"), "{error}");
+    }
+    assert_eq!(uploader.take(), stored_of_a(0..100));
+}
+
+#[test]
+fn a_truncated_file_starts_again_and_repeats_nothing_up_to_the_watermark() {
+    let folder = Folder::new();
+    let (mut source, mut uploader) = begun(&folder);
+    folder.write("x.csv", format!("{HEADER}{}", rows_of_a(8..12)));
+    let pass = uploader.pass(&mut source);
+    assert_eq!(uploader.take(), stored_of_a(10..12));
+    assert_eq!(uploader.origins, [FileOrigin::Appeared, FileOrigin::Replaced]);
+    assert_eq!(pass.notices.len(), 1, "{:?}", pass.notices);
+    let read = HEADER.len() + rows_of_a(0..10).len();
+    let expected = format!("was replaced while not watched; rows after byte {read} of the old file");
+    assert!(pass.notices[0].contains(&expected), "{:?}", pass.notices);
+    // What is written from now on is due whatever its time, behind what the old file reached.
+    folder.append("x.csv", rows_of_a(12..20));
+    assert_eq!(uploader.follow(&mut source), stored_of_a(12..20));
+    folder.append("x.csv", rows_of_a(0..1));
+    assert_eq!(uploader.follow(&mut source), stored_of_a(0..1));
+}
+
+#[test]
+fn a_file_rewritten_with_the_same_first_row_is_not_taken_for_the_old_one() {
+    for is_restarted in [false, true] {
+        let folder = Folder::new();
+        let (mut source, mut uploader) = begun(&folder);
+        let old = uploader.durable.files[0].file;
+        // Longer than the old one, so that only its content tells.
+        let rewritten: String =
+            (0..20).map(|minute| row("A", minute, minute + 1000 * u32::from(minute > 0))).collect();
+        folder.write("x.csv", format!("{HEADER}{rewritten}"));
+        if is_restarted {
+            source = folder.open("x.csv");
+        }
+        let pass = uploader.pass(&mut source);
+        let expected: Vec<String> = (10..20).map(|minute| stored("A", minute, minute + 1000)).collect();
+        assert_eq!(uploader.take(), expected);
+        assert_eq!(uploader.origins, [FileOrigin::Appeared, FileOrigin::Replaced]);
+        assert_eq!(uploader.durable.files.len(), 1);
+        assert_ne!(
+            uploader.durable.files[0].file, old,
+            "positions in the old content mean nothing in the new"
+        );
+        assert!(pass.notices[0].contains("was rewritten in place"), "{:?}", pass.notices);
+        assert_eq!(uploader.follow(&mut folder.open("x.csv")), [""; 0]);
+    }
+}
+
+#[test]
+fn a_file_rewritten_over_and_over_is_a_new_one_each_time() {
+    let folder = Folder::new();
+    let (mut source, mut uploader) = begun(&folder);
+    let mut ids = vec![uploader.durable.files[0].file];
+    for round in 1..5_u32 {
+        let minutes = 0..10 + round;
+        let rows: String =
+            minutes.map(|minute| row("A", minute, minute + round * u32::from(minute > 0))).collect();
+        folder.write("x.csv", format!("{HEADER}{rows}"));
+        assert_eq!(uploader.follow(&mut source), [stored("A", 9 + round, 9 + 2 * round)]);
+        ids.push(uploader.durable.files[0].file);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 5);
+}
+
+#[test]
+fn a_file_written_anew_with_the_same_rows_and_more_is_the_same_file() {
+    let folder = Folder::new();
+    let (mut source, mut uploader) = begun(&folder);
+    // Seen half-way, and then whole.
+    folder.write("y.csv", format!("{HEADER}{}", rows_of_a(0..12)));
+    folder.rename("y.csv", "x.csv");
+    assert_eq!(uploader.follow(&mut source), stored_of_a(10..12));
+    assert_eq!(uploader.origins, [FileOrigin::Appeared]);
+}
+
+#[test]
+fn a_rewrite_that_is_seen_half_way_repeats_nothing() {
+    let folder = Folder::new();
+    let (mut source, mut uploader) = begun(&folder);
+    for end in 1..13 {
+        folder.write("x.csv", format!("{HEADER}{}", rows_of_a(0..end)));
+        uploader.pass(&mut source);
+    }
+    assert_eq!(uploader.take(), stored_of_a(10..12));
+}
+
+#[test]
+fn another_file_in_the_place_of_a_lost_one_starts_at_the_watermark() {
+    let folder = Folder::new();
+    let (_, mut uploader) = begun(&folder);
+    folder.remove("x.csv");
+    folder.write("x.csv", format!("{HEADER}{}", rows_of_a(5..15)));
+    let pass = uploader.pass(&mut folder.open("x.csv"));
+    assert_eq!(uploader.take(), stored_of_a(10..15));
+    assert!(pass.notices[0].contains("was replaced while not watched"), "{:?}", pass.notices);
+    assert_eq!(uploader.durable.files.len(), 1);
+}
+
+#[test]
+fn a_file_deleted_under_the_reader_is_read_to_its_end_first() {
+    let folder = Folder::new();
+    let (mut source, mut uploader) = begun(&folder);
+    folder.append("x.csv", rows_of_a(10..13));
+    folder.remove("x.csv");
+    folder.write("x.csv", format!("{HEADER}{}", rows_of_a(12..15)));
+    assert_eq!(uploader.follow(&mut source), stored_of_a(10..13));
+    let pass = uploader.pass(&mut source);
+    assert_eq!(uploader.take(), stored_of_a(13..15));
+    assert!(pass.notices[0].contains("the old file was read to its end"), "{:?}", pass.notices);
+    assert_eq!(uploader.durable.files.len(), 1);
+    assert_eq!(uploader.pass(&mut source).bytes_read, 0);
+}
+
+#[test]
+fn a_file_moved_far_away_under_the_reader_is_read_to_its_end() {
+    let folder = Folder::new();
+    let (mut source, mut uploader) = begun(&folder);
+    folder.append("x.csv", rows_of_a(10..13));
+    folder.rename("x.csv", "archive.csv");
+    folder.write("x.csv", format!("{HEADER}{}", rows_of_a(2..4)));
+    assert_eq!(uploader.follow(&mut source), [stored_of_a(10..13), stored_of_a(2..4)].concat());
+    assert_eq!(uploader.origins, [FileOrigin::Appeared, FileOrigin::Appeared]);
+}
+
+#[test]
+fn files_of_a_pattern_are_read_by_name_and_no_batch_spans_two() {
+    let folder = Folder::new();
+    for (name, minutes) in [("c.csv", 20..30), ("a.csv", 0..10), ("b.csv", 10..20)] {
+        folder.write(name, format!("{HEADER}{}", rows_of_a(minutes)));
+    }
+    let (mut source, mut uploader) = (folder.open("*.csv"), Uploader::default());
+    assert_eq!(uploader.follow(&mut source), stored_of_a(0..30));
+    assert_eq!(uploader.batch_rows, [10, 10, 10]);
+    folder.append("b.csv", rows_of_a(50..51));
+    folder.write("aa.csv", format!("{HEADER}{}", rows_of_a(30..31)));
+    folder.append("a.csv", rows_of_a(40..41));
+    assert_eq!(
+        uploader.follow(&mut source),
+        [stored_of_a(40..41), stored_of_a(50..51), stored_of_a(30..31)].concat(),
+        "a file once begun keeps its turn"
+    );
+    assert_eq!(uploader.pass(&mut source).bytes_read, 0);
+}
+
+#[test]
+fn a_copy_or_a_link_beside_a_file_is_not_read_again() {
+    let folder = Folder::new();
+    folder.write("x.csv", format!("{HEADER}{}", rows_of_a(0..10)));
+    folder.copy("x.csv", "a_copy.csv");
+    std::os::unix::fs::symlink(folder.path("x.csv"), folder.path("current.csv")).unwrap();
+    let (mut source, mut uploader) = (folder.open("*.csv"), Uploader::default());
+    assert_eq!(uploader.follow(&mut source), stored_of_a(0..10));
+    folder.append("x.csv", rows_of_a(10..12));
+    assert_eq!(uploader.follow(&mut source), stored_of_a(10..12), "the longer of two copies goes on");
+    uploader.pass(&mut source);
+    assert_eq!(uploader.pass(&mut source).bytes_read, 0, "a copy is compared once");
+    assert_eq!(uploader.follow(&mut folder.open("*.csv")), [""; 0]);
+    folder.copy("x.csv", "another.csv");
+    assert_eq!(uploader.follow(&mut source), [""; 0]);
+    folder.remove("x.csv");
+    assert_eq!(uploader.follow(&mut source), [""; 0]);
+    assert_eq!(uploader.durable.files.len(), 1);
+}
+
+#[test]
+fn a_vanished_file_that_comes_back_goes_on_where_it_was_left() {
+    let folder = Folder::new();
+    folder.write("a.csv", format!("{HEADER}{}", rows_of_a(0..3)));
+    folder.write("b.csv", format!("{HEADER}{}", rows_of_a(3..6)));
+    let mut uploader = Uploader::default();
+    uploader.pass(&mut folder.open("*.csv"));
+    folder.rename("a.csv", "elsewhere");
+    uploader.pass(&mut folder.open("*.csv"));
+    folder.rename("elsewhere", "z.csv");
+    folder.append("z.csv", rows_of_a(6..7));
+    uploader.take();
+    assert_eq!(uploader.follow(&mut folder.open("*.csv")), stored_of_a(6..7));
+}
+
+#[test]
+fn files_that_vanished_are_forgotten_in_the_end() {
+    let folder = Folder::new();
+    let mut uploader = Uploader::default();
+    let (mut source, count) = (folder.open("*.csv"), 1010);
+    for minute in 0..count {
+        folder.write(&format!("{minute:04}.csv"), format!("{HEADER}{}", rows_of_a(minute..minute + 1)));
+    }
+    uploader.pass(&mut source);
+    assert_eq!(uploader.durable.files.len(), count as usize);
+    for minute in 0..count - 1 {
+        folder.remove(&format!("{minute:04}.csv"));
+    }
+    // Until it is known that nothing was left in them they are held open.
+    for _ in 0..3 {
+        uploader.pass(&mut source);
+    }
+    assert_eq!(uploader.durable.files.len(), livecosmos::source::csv::GONE_FILES_MAX + 1);
+    assert!(uploader.durable.files[0].path.ends_with("0009.csv"), "the oldest go first");
+}
+
+#[test]
+fn other_columns_in_a_new_file_start_a_new_batch_and_are_said() {
+    let folder = Folder::new();
+    let (mut source, mut uploader) = begun(&folder);
+    folder.rename("x.csv", "x.csv.1");
+    folder.write("x.csv", "SITE,TIME,RH,V\nA,2025-01-01T01:00:00Z,5,6\n");
+    let pass = uploader.pass(&mut source);
+    assert_eq!(uploader.take(), ["A 2025-01-01T01:00:00Z 5|6"]);
+    let path = folder.path("x.csv");
+    assert_eq!(pass.notices, [format!("the columns of {} changed; new: RH; gone: none", path.display())]);
+    folder.rename("x.csv", "x.csv.2");
+    folder.write("x.csv", "SITE,WHEN,V\nA,2025-01-01T01:00:00Z,5\n");
+    let error = uploader.try_pass(&mut source).unwrap_err();
+    assert!(matches!(error, SourceError::Config(_)));
+    assert!(error.to_string().contains("has no column 'TIME'"), "{error}");
+}
+
+#[test]
+fn a_bad_file_among_good_ones_is_said_once_and_stops_none() {
+    let folder = Folder::new();
+    folder.write("a.csv", "SITE,WHEN,V\nA,2025-01-01T01:00:00Z,5\n");
+    folder.write("b.csv", format!("{HEADER}{}", rows_of_a(0..2)));
+    let (mut source, mut uploader) = (folder.open("*.csv"), Uploader::default());
+    let pass = uploader.pass(&mut source);
+    assert_eq!(uploader.take(), stored_of_a(0..2));
+    assert_eq!(pass.notices.len(), 1);
+    assert!(pass.notices[0].contains("a.csv has no column 'TIME'"), "{:?}", pass.notices);
+    let again = uploader.pass(&mut source);
+    assert_eq!((again.notices.len(), again.bytes_read), (0, 0));
+}
+
+#[test]
+fn a_files_name_may_give_its_site() {
+    let mut folder = Folder::new();
+    folder.shape.site = SiteRule::Template("{file_stem}".to_owned());
+    // The same header and the same first row: two stations all the same.
+    for name in ["ALIC1.csv", "BALRD.csv"] {
+        folder.write(name, "TIME,V\n2025-01-01T00:00:00Z,0\n");
+    }
+    let (mut source, mut uploader) = (folder.open("*.csv"), Uploader::default());
+    assert_eq!(
+        uploader.follow(&mut source),
+        ["ALIC1 2025-01-01T00:00:00Z 0", "BALRD 2025-01-01T00:00:00Z 0"]
+    );
+    folder.append("ALIC1.csv", "2025-01-01T00:01:00Z,1\n");
+    folder.rename("ALIC1.csv", "ALIC1.csv.1");
+    folder.gzip("ALIC1.csv.1");
+    folder.write("ALIC1.csv", "TIME,V\n2025-01-01T00:02:00Z,2\n");
+    assert_eq!(
+        uploader.follow(&mut source),
+        ["ALIC1 2025-01-01T00:01:00Z 1", "ALIC1 2025-01-01T00:02:00Z 2"]
+    );
+}
+
+#[test]
+fn a_name_or_header_that_gives_no_site_is_refused() {
+    let mut folder = Folder::new();
+    folder.write("no site.csv", "TIME,V\n2025-01-01T00:00:00Z,0\n");
+    for (template, expected) in [
+        (
+            "{file_stem}",
+            "gives no site: site id \"no site\" is not allowed; use 1 to 64 of A-Z a-z 0-9 _ -; rename the file or set site",
+        ),
+        ("{station}", "has no TOA5 header, and site = \"{station}\" needs one; set site_column or site"),
+    ] {
+        folder.shape.site = SiteRule::Template(template.to_owned());
+        let error = Uploader::default().try_pass(&mut folder.open("no site.csv")).unwrap_err();
+        assert!(matches!(error, SourceError::Config(_)));
+        assert_eq!(error.to_string(), format!("{} {expected}", folder.path("no site.csv").display()));
+    }
+}
+
+#[test]
+fn a_file_may_be_one_sites_by_configuration() {
+    let mut folder = Folder::new();
+    folder.shape.site = SiteRule::Fixed(site("ALIC1"));
+    folder.write("x.csv", "TIME,V\n2025-01-01T00:00:00Z,0\n");
+    assert_eq!(Uploader::default().follow(&mut folder.open("x.csv")), ["ALIC1 2025-01-01T00:00:00Z 0"]);
+}
