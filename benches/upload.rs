@@ -3,10 +3,12 @@
 //!
 //! The table is wide: 149 columns, 200,000 rows of 50 sites (`LIVECOSMOS_BENCH_ROWS` for another
 //! number). MB are 10^6 bytes of the source file.
+#![expect(clippy::print_stdout, reason = "its table is for people")]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -32,11 +34,14 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let rows = std::env::var("LIVECOSMOS_BENCH_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(200_000);
+    let rows =
+        std::env::var("LIVECOSMOS_BENCH_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(200_000);
     let workdir = workdir("");
     let source = workdir.path(&format!("{TABLE}.csv"));
     let sample = Sample { sites: SITES, rows_per_site: rows / SITES, seed: 1 };
-    sample.write_csv(&mut std::io::BufWriter::new(File::create(&source).expect("room"))).expect("room for the table");
+    sample
+        .write_csv(&mut std::io::BufWriter::new(File::create(&source).expect("room")))
+        .expect("room for the table");
     let table = Table { rows: f64::from(rows), mb: file_mb(&source) };
     println!("{rows} rows, {:.0} MB as CSV\n", table.mb);
 
@@ -73,7 +78,7 @@ fn file_mb(path: &Path) -> f64 {
 }
 
 fn limits(table: &Table, source: &Path) {
-    let (_, took) = timed(|| {
+    let ((), took) = timed(|| {
         let mut file = File::open(source).expect("the table");
         let mut buffer = vec![0; 1 << 20];
         while file.read(&mut buffer).expect("readable") > 0 {}
@@ -88,7 +93,8 @@ fn parse_alone(source: &Path) -> u64 {
     let (mut records, bytes) = (0, std::fs::read(source).expect("the table"));
     let (mut input, mut used, mut ended) = (&bytes[..], 0, 0);
     loop {
-        let (result, read, wrote, ended_now) = reader.read_record(input, &mut fields[used..], &mut ends[ended..]);
+        let (result, read, wrote, ended_now) =
+            reader.read_record(input, &mut fields[used..], &mut ends[ended..]);
         (input, used, ended) = (&input[read..], used + wrote, ended + ended_now);
         match result {
             csv_core::ReadRecordResult::Record => (records, used, ended) = (records + 1, 0, 0),
@@ -100,25 +106,39 @@ fn parse_alone(source: &Path) -> u64 {
 
 fn stages(table: &Table, source: &Path) {
     let mut intake = Keep::default();
-    let mut csv = CsvSource::open(csv::Settings { path: source.to_owned(), delimiter: b',' }, shape()).expect("a source");
+    let mut csv = CsvSource::open(csv::Settings { path: source.to_owned(), delimiter: b',' }, shape())
+        .expect("a source");
     let (pass, scan) = timed(|| csv.pass(&start(), &mut intake));
     pass.expect("a pass");
     table.say("source: scan, rows", scan, &format!("{} batches", intake.0.len()));
     let mut parts = vec![("source", scan)];
-    for (name, compression) in [("ndjson, SHA-256", Compression::None), ("ndjson, SHA-256, gzip", Compression::Gzip), ("ndjson, SHA-256, zstd", Compression::Zstd)] {
+    for (name, compression) in [
+        ("ndjson, SHA-256", Compression::None),
+        ("ndjson, SHA-256, gzip", Compression::Gzip),
+        ("ndjson, SHA-256, zstd", Compression::Zstd),
+    ] {
         let (bytes, took) = timed(|| encode_all(&intake.0, compression));
         table.say(name, took, &format!("{:.0} MB out", bytes / MB));
         parts.push((name, took));
     }
     let total = (parts[0].1 + parts[1].1).as_secs_f64();
-    println!("  of source + ndjson: source {:.0} %, ndjson {:.0} %", 100.0 * scan.as_secs_f64() / total, 100.0 * parts[1].1.as_secs_f64() / total);
+    println!(
+        "  of source + ndjson: source {:.0} %, ndjson {:.0} %",
+        100.0 * scan.as_secs_f64() / total,
+        100.0 * parts[1].1.as_secs_f64() / total
+    );
     let total = (parts[0].1 + parts[2].1).as_secs_f64();
-    println!("  of source + ndjson + gzip: source {:.0} %, ndjson {:.0} %, gzip {:.0} %", 100.0 * scan.as_secs_f64() / total,
-        100.0 * parts[1].1.as_secs_f64() / total, 100.0 * (parts[2].1.saturating_sub(parts[1].1)).as_secs_f64() / total);
+    println!(
+        "  of source + ndjson + gzip: source {:.0} %, ndjson {:.0} %, gzip {:.0} %",
+        100.0 * scan.as_secs_f64() / total,
+        100.0 * parts[1].1.as_secs_f64() / total,
+        100.0 * (parts[2].1.saturating_sub(parts[1].1)).as_secs_f64() / total
+    );
 }
 
 fn encode_all(batches: &[Batch], compression: Compression) -> f64 {
-    let encoded = batches.iter().map(|batch| Format::Ndjson.encode(batch, compression).expect("encodes").bytes.len());
+    let encoded =
+        batches.iter().map(|batch| Format::Ndjson.encode(batch, compression).expect("encodes").bytes.len());
     #[expect(clippy::cast_precision_loss, reason = "a size to be shown")]
     let bytes = encoded.sum::<usize>() as f64;
     bytes
@@ -127,14 +147,18 @@ fn encode_all(batches: &[Batch], compression: Compression) -> f64 {
 fn end_to_end(table: &Table, workdir: &Workdir) {
     for compression in ["none", "gzip"] {
         let url = format!("file://./stored-{compression}");
-        let (took, rss_mib) = run(workdir, &format!("file-{compression}"), &config(&url, "", compression), None);
+        let (took, rss_mib) =
+            run(workdir, &format!("file-{compression}"), &config(&url, "", compression), None);
         table.say(&format!("folder, {compression}"), took, &format!("peak RSS {rss_mib} MiB"));
         let stored = objects::in_folder(&workdir.path(&format!("stored-{compression}")));
         let ((), took) = timed(|| write_alone(&workdir.path("alone"), &stored));
         table.say("  the same bytes alone", took, &format!("{} files, fsync each", stored.len()));
 
         let server = s3s::start();
-        let section = format!("[sink.s3]\nendpoint = \"{}\"\nregion = \"us-east-1\"\npath_style = true\n", server.endpoint());
+        let section = format!(
+            "[sink.s3]\nendpoint = \"{}\"\nregion = \"us-east-1\"\npath_style = true\n",
+            server.endpoint()
+        );
         let config = config(&format!("s3://{}/raw", server.bucket()), &section, compression);
         let (took, rss_mib) = run(workdir, &format!("s3-{compression}"), &config, Some(&server));
         table.say(&format!("S3 (s3s-fs), {compression}"), took, &format!("peak RSS {rss_mib} MiB"));
@@ -156,7 +180,12 @@ fn run(workdir: &Workdir, name: &str, config: &str, server: Option<&s3s::S3s>) -
     let file = format!("{name}.toml");
     workdir.write(&file, config);
     let command = support::daemon::Livecosmos::new(workdir.folder());
-    let command = command.arg(workdir.path(&file)).table(TABLE).arg("--once").arg("--state-dir").arg(workdir.path(&format!("state-{name}")));
+    let command = command
+        .arg(workdir.path(&file))
+        .table(TABLE)
+        .arg("--once")
+        .arg("--state-dir")
+        .arg(workdir.path(&format!("state-{name}")));
     let command = match server {
         Some(server) => command.credentials(server),
         None => command,
@@ -179,7 +208,7 @@ fn peak_rss_kib(pid: u32) -> u64 {
     line.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse().ok()).unwrap_or(0)
 }
 
-fn write_alone(folder: &Path, objects: &std::collections::BTreeMap<String, Vec<u8>>) {
+fn write_alone(folder: &Path, objects: &BTreeMap<String, Vec<u8>>) {
     std::fs::create_dir_all(folder).expect("a folder");
     for (number, bytes) in objects.values().enumerate() {
         let mut file = File::create(folder.join(number.to_string())).expect("a file");
@@ -188,13 +217,13 @@ fn write_alone(folder: &Path, objects: &std::collections::BTreeMap<String, Vec<u
     }
 }
 
-fn put_alone(server: &s3s::S3s, objects: &std::collections::BTreeMap<String, Vec<u8>>) {
-    let objects: Vec<_> = objects.iter().collect();
+fn put_alone(server: &s3s::S3s, objects: &BTreeMap<String, Vec<u8>>) {
+    let (client, objects) = (server.client(), objects.iter().collect::<Vec<_>>());
     std::thread::scope(|scope| {
         for half in objects.chunks(objects.len().div_ceil(2)) {
             scope.spawn(move || {
                 for (key, bytes) in half {
-                    assert_eq!(server.client().put_if_absent(&format!("alone/{key}"), bytes, &[]), 200);
+                    assert_eq!(client.put_if_absent(&format!("alone/{key}"), bytes, &[]), 200);
                 }
             });
         }
@@ -229,7 +258,7 @@ impl Intake for Keep {
 
 fn start() -> Start {
     let now = Time::new(1_800_000_000, 0).expect("a time");
-    Start { now, files: Vec::new(), known: Default::default(), only: None, first_run: true, behind: false }
+    Start { now, files: Vec::new(), known: BTreeSet::new(), only: None, first_run: true, behind: false }
 }
 
 fn shape() -> TableShape {
@@ -240,7 +269,7 @@ fn shape() -> TableShape {
         tie_column: None,
         time: TimeReader::utc(),
         null_values: ["", "NA", "NAN"].map(str::to_owned).to_vec(),
-        text_columns: Default::default(),
+        text_columns: BTreeSet::new(),
         sites: None,
         future_tolerance_s: 3600,
         limits: Limits { batch_rows_max: 10_000, batch_bytes_max: 8 << 20, group_bytes_max: 16 << 20 },

@@ -46,7 +46,7 @@ const RETRY_ONCE: RetryPolicy = RetryPolicy {
 const RETRY_FOREVER: RetryPolicy = RetryPolicy {
     wait_min: Duration::from_millis(250),
     wait_max: Duration::from_secs(20),
-    wait_total_max: Duration::from_secs(60),
+    wait_total_max: Duration::from_mins(1),
 };
 
 /// Follows `tables` until a signal comes, or once; returns how the process should end.

@@ -146,15 +146,18 @@ impl Rows {
     /// # Panics
     /// When `row` is not below [`Rows::len`].
     #[inline]
+    #[must_use]
     pub fn values(&self, row: usize) -> impl ExactSizeIterator<Item = Value<'_>> {
         let width = self.schema.columns.len();
         let first = row * width;
         let mut start = if first == 0 { 0 } else { self.ends[first - 1] as usize };
-        self.ends[first..first + width].iter().zip(&self.kinds[first..first + width]).map(move |(end, kind)| {
-            let text = &self.bytes[start..*end as usize];
-            start = *end as usize;
-            Value { kind: *kind, text }
-        })
+        self.ends[first..first + width].iter().zip(&self.kinds[first..first + width]).map(
+            move |(end, kind)| {
+                let text = &self.bytes[start..*end as usize];
+                start = *end as usize;
+                Value { kind: *kind, text }
+            },
+        )
     }
 
     /// The value in column `column` of row `row`.

@@ -229,7 +229,8 @@ impl LiveUploader {
             // The key is taken, and yet no object of this chain is there: not ours to overwrite.
             return Err(SiteError::Inconsistent(format!(
                 "{}: {} is taken by something that is not the next object of site {site}; move it away or choose another key template",
-                self.sink.describe(), intent.key
+                self.sink.describe(),
+                intent.key
             )));
         }
         tracing::info!(table = %self.settings.table, %site, seq = intent.seq, to_seq = found.seq,
@@ -250,7 +251,7 @@ impl LiveUploader {
             // Its fate may be unknown: the sink is asked before anything else is put.
             self.confirmed().remove(site);
         }
-        Ok(outcome?)
+        outcome
     }
 
     /// Spells the batch on a thread for computing; gives it back for its facts.
@@ -308,11 +309,20 @@ impl LiveUploader {
 
     /// Where the site stands as far as is known.
     fn position(&self, site: &SiteId) -> Position {
-        self.journal.read(|state| state.sites.get(site).map(Position::of)).unwrap_or_else(|| Position::start(None))
+        self.journal
+            .read(|state| state.sites.get(site).map(Position::of))
+            .unwrap_or_else(|| Position::start(None))
     }
 
     fn chain<'a>(&'a self, site: &'a SiteId) -> Chain<'a> {
-        Chain { sink: &*self.sink, key: &self.settings.key, table: &self.settings.table, site, retry: &self.settings.retry, stop: &self.stop }
+        Chain {
+            sink: &*self.sink,
+            key: &self.settings.key,
+            table: &self.settings.table,
+            site,
+            retry: &self.settings.retry,
+            stop: &self.stop,
+        }
     }
 
     fn extension(&self) -> String {

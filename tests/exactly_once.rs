@@ -2,6 +2,7 @@
 //!
 //! The data is that of twelve stations over four years, 420,768 rows (UCI data set 501), where it is at
 //! hand; elsewhere a file of the same shape is made.
+#![allow(clippy::print_stdout, reason = "says what was compared, and the seed")]
 
 mod data;
 mod support;

@@ -72,11 +72,6 @@ impl Status {
         }
     }
 
-    /// Says what was done last.
-    pub(super) fn say(&self, text: &str) {
-        notify(&[NotifyState::Status(text)]);
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, StatusInner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use livecosmos_state::{Commit, CommitError, Observer, OpenError, Opened, Origin, State, Store};
+use sd_notify::NotifyState;
 
-use super::supervise::{Status, idle};
+use super::supervise::{Status, idle, notify};
 use super::{Options, RETRY_FOREVER, RETRY_ONCE};
 use crate::config::TableConfig;
 use crate::exit::Exit;
@@ -24,7 +25,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn new(exit: Exit, message: impl ToString) -> Self {
+    pub(super) fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
         Self { exit, message: message.to_string() }
     }
 }
@@ -37,7 +38,6 @@ pub(super) struct Table {
     source: Option<Box<dyn Source>>,
     progress: Progress,
     stop: Stop,
-    status: Status,
 }
 
 impl Table {
@@ -57,11 +57,19 @@ impl Table {
         let progress = shared.progress().clone();
         let observer = Arc::new(CommitLog { table: config.table.to_string(), progress: progress.clone() });
         let settings = super::settings(&config, options);
-        let uploader =
-            LiveUploader::new(settings, sink, store, observer, quarantine, super::clock(), stop.clone(), shared);
+        let uploader = LiveUploader::new(
+            settings,
+            sink,
+            store,
+            observer,
+            quarantine,
+            super::clock(),
+            stop.clone(),
+            shared,
+        );
         status.ready();
         let uploader = Arc::new(uploader);
-        Ok(Self { config, options: options.clone(), uploader, source: Some(source), progress, stop, status })
+        Ok(Self { config, options: options.clone(), uploader, source: Some(source), progress, stop })
     }
 
     /// Polls until the stop, or once; returns how the process should end.
@@ -76,7 +84,8 @@ impl Table {
             }
             first = false;
             if !report.again {
-                idle(self.config.poll.interval.saturating_sub(begun.elapsed()), &self.progress, &self.stop).await;
+                idle(self.config.poll.interval.saturating_sub(begun.elapsed()), &self.progress, &self.stop)
+                    .await;
             }
             if self.stop.is_requested() {
                 break Exit::Done;
@@ -106,7 +115,9 @@ impl Table {
         let exit = match &report.error {
             Some(error @ PassError::State(_)) => return Some(Exit::from(error)),
             // What does not fit at the first look never did; later it may be put right under us.
-            Some(error @ PassError::Source(SourceError::Config(_))) if first => return Some(Exit::from(error)),
+            Some(error @ PassError::Source(SourceError::Config(_))) if first => {
+                return Some(Exit::from(error));
+            }
             Some(error) => Exit::from(error),
             None => exit_of_sites(report),
         };
@@ -125,12 +136,16 @@ impl Table {
         let totals = report.totals;
         if let Some(error) = &report.error {
             tracing::error!(%table, "{error}");
-            self.status.say(&format!("{table}: {error}"));
+            notify(&[NotifyState::Status(&format!("{table}: {error}"))]);
         } else if totals.objects > 0 || !report.failures.is_empty() {
             let failed_sites = report.failures.len();
             tracing::info!(%table, objects = totals.objects, rows = totals.rows, bytes = totals.stored_bytes,
                 failed_sites, took_ms = took.as_millis(), "stored");
-            self.status.say(&format!("{table}: {} rows in {} objects, {failed_sites} sites failed", totals.rows, totals.objects));
+            let last = format!(
+                "{table}: {} rows in {} objects, {failed_sites} sites failed",
+                totals.rows, totals.objects
+            );
+            notify(&[NotifyState::Status(&last)]);
         }
         if report.source.future_rows > 0 {
             tracing::warn!(%table, rows = report.source.future_rows, "rows lie in the future; they do not move the watermark");
@@ -240,7 +255,12 @@ struct CommitLog {
 impl Observer for CommitLog {
     fn committed(&self, commit: &Commit) {
         self.progress.step();
-        tracing::trace!(table = self.table, generation = commit.generation, edits = commit.edits, "committed");
+        tracing::trace!(
+            table = self.table,
+            generation = commit.generation,
+            edits = commit.edits,
+            "committed"
+        );
     }
 
     fn stalled(&self, error: &CommitError, attempt: u32) {

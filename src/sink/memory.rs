@@ -69,6 +69,7 @@ impl Sink for MemorySink {
         Ok(Guard::CreateIfAbsent)
     }
 
+    #[expect(clippy::unnecessary_literal_bound, reason = "the signature is the trait's")]
     fn describe(&self) -> &str {
         "memory:"
     }

@@ -44,9 +44,8 @@ impl Chain<'_> {
         };
         match self.follow(start).await? {
             Followed::To(position) => Ok(position),
-            Followed::Broken { key, expected } => Err(self.inconsistent(&format!(
-                "{key} does not continue the chain where object {expected} should"
-            ))),
+            Followed::Broken { key, expected } => Err(self
+                .inconsistent(&format!("{key} does not continue the chain where object {expected} should"))),
         }
     }
 
@@ -58,7 +57,8 @@ impl Chain<'_> {
             Some((_, facts)) if facts.seq == last && facts.to == known.cursor => Ok(()),
             Some((_, facts)) if facts.seq > last => Ok(()),
             Some((key, facts)) => Err(self.inconsistent(&format!(
-                "{key} ends at {}, and the state says that it ends at {}", facts.to, known.cursor
+                "{key} ends at {}, and the state says that it ends at {}",
+                facts.to, known.cursor
             ))),
             None => self.check_expired(last).await,
         }
@@ -114,11 +114,14 @@ impl Chain<'_> {
         let prefix = self.key.prefix(self.site, self.table, LIVE);
         let list = || self.sink.list(&prefix, from, keys_max);
         let keys = retry::until_settled(self.retry, self.stop, list).await?;
-        let of_chain = keys.into_iter().filter(|key| self.key.seq_of(self.site, self.table, LIVE, key).is_some());
+        let of_chain =
+            keys.into_iter().filter(|key| self.key.seq_of(self.site, self.table, LIVE, key).is_some());
         let heads = stream::iter(of_chain.map(|key| async move {
             let head = || self.sink.head(&key);
             let facts = retry::until_settled(self.retry, self.stop, head).await?;
-            let gone = || SinkError::Retry(format!("{}: {key} vanished while it was looked at", self.sink.describe()));
+            let gone = || {
+                SinkError::Retry(format!("{}: {key} vanished while it was looked at", self.sink.describe()))
+            };
             let facts = facts.ok_or_else(gone)?;
             Ok::<_, SiteError>((key, facts))
         }));

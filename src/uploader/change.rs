@@ -122,7 +122,9 @@ fn register(state: &mut State, file: &SourceFile, origin: FileOrigin) {
             site.floor = site.floor.max(site.last_data);
         }
     }
-    state.files.retain(|known| known.file != file.file && (origin != FileOrigin::Replaced || known.path != file.path));
+    state.files.retain(|known| {
+        known.file != file.file && (origin != FileOrigin::Replaced || known.path != file.path)
+    });
     state.files.push(file.clone());
 }
 

@@ -27,12 +27,12 @@ pub(super) struct Lanes {
     outcomes: Arc<Outcomes>,
     runtime: Handle,
     now: Time,
-    lanes: HashMap<SiteId, mpsc::UnboundedSender<Waiting>>,
+    by_site: HashMap<SiteId, mpsc::UnboundedSender<Waiting>>,
 }
 
 impl Lanes {
     pub(super) fn new(uploader: Arc<LiveUploader>, outcomes: Arc<Outcomes>, now: Time) -> Self {
-        Self { uploader, outcomes, runtime: Handle::current(), now, lanes: HashMap::new() }
+        Self { uploader, outcomes, runtime: Handle::current(), now, by_site: HashMap::new() }
     }
 
     /// A site the state does not know: where it stands is for the sink to say (I4: a lost state is
@@ -52,7 +52,7 @@ impl Lanes {
     }
 
     fn lane(&mut self, site: &SiteId) -> &mpsc::UnboundedSender<Waiting> {
-        self.lanes.entry(site.clone()).or_insert_with(|| {
+        self.by_site.entry(site.clone()).or_insert_with(|| {
             let (sender, waiting) = mpsc::unbounded_channel();
             let lane = run_lane(Arc::clone(&self.uploader), Arc::clone(&self.outcomes), waiting);
             self.runtime.spawn(lane);
@@ -74,7 +74,11 @@ impl Intake for Lanes {
                 Ok(position) => position,
                 Err(error) => {
                     self.outcomes.failed(site, error);
-                    return if self.stopped() { Err(Stopped) } else { Ok(Position::start(None).resume(true)) };
+                    return if self.stopped() {
+                        Err(Stopped)
+                    } else {
+                        Ok(Position::start(None).resume(true))
+                    };
                 }
             },
         };
@@ -128,7 +132,11 @@ impl Intake for Lanes {
 }
 
 /// Stores one site's batches, strictly in order; after a failure or a move the rest is given up.
-async fn run_lane(uploader: Arc<LiveUploader>, outcomes: Arc<Outcomes>, mut waiting: mpsc::UnboundedReceiver<Waiting>) {
+async fn run_lane(
+    uploader: Arc<LiveUploader>,
+    outcomes: Arc<Outcomes>,
+    mut waiting: mpsc::UnboundedReceiver<Waiting>,
+) {
     let mut ended = false;
     while let Some(Waiting { batch, mut memory }) = waiting.recv().await {
         if !ended && !uploader.stop.is_requested() && !outcomes.is_aborted() {

@@ -144,7 +144,12 @@ impl LiveUploader {
     }
 
     /// Remembers what is covered, if nothing before it was given up.
-    pub(super) async fn cover(&self, files: &[SourceFile], outcomes: &Outcomes, now: Time) -> Result<(), PassError> {
+    pub(super) async fn cover(
+        &self,
+        files: &[SourceFile],
+        outcomes: &Outcomes,
+        now: Time,
+    ) -> Result<(), PassError> {
         if !outcomes.is_clean() || !self.pauses().is_clean() {
             return Ok(());
         }
@@ -225,7 +230,9 @@ impl Outcomes {
         match error {
             SiteError::Stopped(_) => self.given_up(),
             SiteError::State(error) => self.abort(error.into()),
-            SiteError::Sink(error @ (SinkError::Denied(_) | SinkError::Fatal(_))) => self.abort(PassError::Sink(error)),
+            SiteError::Sink(error @ (SinkError::Denied(_) | SinkError::Fatal(_))) => {
+                self.abort(PassError::Sink(error));
+            }
             error => {
                 tracing::warn!(%site, %error, "site failed; it is tried again later");
                 self.lock().failures.insert(site.clone(), error);

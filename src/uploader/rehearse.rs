@@ -73,7 +73,17 @@ impl Rehearsal {
             Change::Begun { source, now, floor }.apply(&mut state);
         }
         let runtime = Handle::current();
-        Self { settings, sink, stop, state, now, runtime, plans: BTreeMap::new(), rejected_rows: 0, error: None }
+        Self {
+            settings,
+            sink,
+            stop,
+            state,
+            now,
+            runtime,
+            plans: BTreeMap::new(),
+            rejected_rows: 0,
+            error: None,
+        }
     }
 
     /// Makes the pass. Blocks: call it on a thread for blocking work.
@@ -122,8 +132,11 @@ impl Rehearsal {
         if known.is_some() || found.seq > 0 {
             return Ok(found);
         }
-        let floor =
-            if self.state.last_run.is_none() { self.state.floor } else { self.settings.fallback.floor(self.now) };
+        let floor = if self.state.last_run.is_none() {
+            self.state.floor
+        } else {
+            self.settings.fallback.floor(self.now)
+        };
         Ok(Position::start(floor))
     }
 

@@ -43,7 +43,13 @@ struct Shelf {
 impl Shelf {
     fn new(state_dir: &Path, objects: Objects, script: Script) -> Arc<Self> {
         let (puts, crashes) = (AtomicU64::new(0), Mutex::default());
-        Arc::new(Self { objects: Mutex::new(objects), script, puts, state_dir: state_dir.to_owned(), crashes })
+        Arc::new(Self {
+            objects: Mutex::new(objects),
+            script,
+            puts,
+            state_dir: state_dir.to_owned(),
+            crashes,
+        })
     }
 
     fn remember_crash(&self) {
@@ -188,7 +194,16 @@ impl World {
         let store = Store::open(&livecosmos_state::Options::default(), state_dir, &table()).unwrap().store;
         let quarantine = Quarantine::open(state_dir, &table()).unwrap();
         let shared = Shared::new(4, 1 << 20, Progress::default());
-        LiveUploader::new(settings(), sink, store, Arc::new(Quiet), quarantine, Arc::new(Noon), Stop::default(), shared)
+        LiveUploader::new(
+            settings(),
+            sink,
+            store,
+            Arc::new(Quiet),
+            quarantine,
+            Arc::new(Noon),
+            Stop::default(),
+            shared,
+        )
     }
 }
 
@@ -270,7 +285,8 @@ async fn any_old_state_beside_a_sink_that_went_on_loses_and_doubles_nothing() {
     let newest = shelf.objects.lock().unwrap().clone();
 
     world.append(&rows(90, 9).concat());
-    let mut states: Vec<Files> = shelf.crashes.lock().unwrap().iter().map(|(_, files)| files.clone()).collect();
+    let mut states: Vec<Files> =
+        shelf.crashes.lock().unwrap().iter().map(|(_, files)| files.clone()).collect();
     states.push(Files::new());
     for (number, files) in states.into_iter().enumerate() {
         let state_dir = world.state_dir(&format!("old-{number}"));
@@ -287,7 +303,11 @@ async fn a_lost_reply_or_a_lost_request_costs_a_look_and_no_row() {
     let world = World::with_rows(&rows(0, 60));
     for (name, fate) in [("reply", Fate::ReplyLost), ("request", Fate::RequestLost)] {
         let state_dir = world.state_dir(name);
-        let shelf = Shelf::new(&state_dir, Objects::new(), Box::new(move |_, put| if put % 2 == 0 { fate } else { Fate::Fine }));
+        let shelf = Shelf::new(
+            &state_dir,
+            Objects::new(),
+            Box::new(move |_, put| if put % 2 == 0 { fate } else { Fate::Fine }),
+        );
         let report = world.follow(&state_dir, shelf.clone()).await;
         assert!(report.failures.is_empty(), "{name}: {report:?}");
         assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..60).collect::<Vec<_>>(), "lost {name}");

@@ -21,6 +21,8 @@ use support::sim::{Image, SimDisk};
 const COMMITS_MAX: u64 = 4;
 /// The same where a wrong protocol is to be caught: a wrong one has far more worlds.
 const COMMITS_MAX_WRONG: u64 = 2;
+/// Changes of names that may pile up: each doubles the states after a power cut.
+const NAMES_UNSYNCED_MAX: usize = 10;
 const LOADED: &str = "what was acknowledged is gone, or what was never written is there: loaded";
 const FILES: [&str; 2] = ["LEVEL1_SOILMET_30MIN.state", "LEVEL1_SOILMET_30MIN.state.backup"];
 
@@ -97,6 +99,9 @@ impl Explorer<'_> {
 
     /// One process: opens, commits twice, and may be stopped anywhere.
     fn run(&mut self, start: &World, rot_at: RotAt, file: &str) -> Result<(), String> {
+        if start.disk.names_unsynced() > NAMES_UNSYNCED_MAX {
+            return Err(format!("the directory is not synced, run after run\nfrom {start:#?}"));
+        }
         let sim = SimDisk::new(start.disk.clone());
         let mut world = start.clone();
         if !self.rot(&sim, &mut world, rot_at == RotAt::BeforeOpen, file) {

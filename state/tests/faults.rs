@@ -418,11 +418,11 @@ fn dropping_the_writer_commits_what_is_queued() {
 fn a_writer_dropped_by_its_own_answer_ends_and_releases_the_lock() {
     let Running { dir, writer, answer, answers, .. } = running(PATIENCE);
     let writer = Arc::new(writer);
-    let (hand_over, owner) = channel();
+    let (hand_over, handed) = channel();
     writer.submit(
         |_| (),
         move |done| {
-            let owned: Arc<Writer> = owner.recv_timeout(PATIENCE).unwrap();
+            let owned: Arc<Writer> = handed.recv_timeout(PATIENCE).unwrap();
             drop(owned);
             answer.send((1, done)).unwrap();
         },

@@ -12,8 +12,18 @@ pub const TABLE: &str = "BEIJING_AIR_1HOUR";
 pub const APPENDED_SITES: usize = 12;
 
 const SITES: [&str; APPENDED_SITES] = [
-    "Aotizhongxin", "Changping", "Dingling", "Dongsi", "Guanyuan", "Gucheng", "Huairou", "Nongzhanguan",
-    "Shunyi", "Tiantan", "Wanliu", "Wanshouxigong",
+    "Aotizhongxin",
+    "Changping",
+    "Dingling",
+    "Dongsi",
+    "Guanyuan",
+    "Gucheng",
+    "Huairou",
+    "Nongzhanguan",
+    "Shunyi",
+    "Tiantan",
+    "Wanliu",
+    "Wanshouxigong",
 ];
 const HEADER: &str = "SITE_ID,DATE_TIME,PM2.5,PM10,SO2,NO2,CO,O3,TEMP,PRES,DEWP,RAIN,wd,WSPM,No";
 

@@ -22,11 +22,12 @@ struct Subject<'a> {
     /// Opens a place of the given name: twice the same name is twice the same place.
     open: Box<dyn Fn(&str) -> Opening<'a> + 'a>,
     /// Reads the bytes of an object without the sink; `None` where only the sink can.
-    read: Box<dyn Fn(&str, &str) -> Option<Vec<u8>> + 'a>,
+    read: Box<ReadBytes<'a>>,
     /// Whether a second opening sees what the first stored.
     outlives: bool,
 }
 
+type ReadBytes<'a> = dyn Fn(&str, &str) -> Option<Vec<u8>> + 'a;
 type Opening<'a> = Pin<Box<dyn Future<Output = Arc<dyn Sink>> + 'a>>;
 
 impl Subject<'_> {

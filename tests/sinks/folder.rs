@@ -1,4 +1,5 @@
 //! What is particular to folders: what a crash leaves behind, faults of the disk, and the words for them.
+#![expect(clippy::case_sensitive_file_extension_comparisons, reason = "the files' names are the sink's own")]
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -38,6 +39,7 @@ fn run(command: &mut Command) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+#[expect(clippy::print_stdout, reason = "the parent process reads it")]
 fn store_as_child(folder: &Path) {
     let sink = LocalSink::new(folder.to_owned());
     let outcome = block_on(async {

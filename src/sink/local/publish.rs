@@ -162,7 +162,7 @@ impl Folder {
             if path.extension().is_none_or(|extension| extension == "lock") {
                 continue;
             }
-            if let Some(slot) = Slot::try_lock(path.with_extension("lock"))? {
+            if let Some(slot) = Slot::try_lock(&path.with_extension("lock"))? {
                 self.clear(&slot)?;
             }
         }
@@ -230,12 +230,12 @@ impl Slot {
     }
 
     /// Takes the slot of a lock file unless it is held.
-    fn try_lock(path: PathBuf) -> Result<Option<Self>, SinkError> {
-        let file = open_lock(&path).map_err(|error| explain("open", &path, &error))?;
+    fn try_lock(path: &Path) -> Result<Option<Self>, SinkError> {
+        let file = open_lock(path).map_err(|error| explain("open", path, &error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self::held(&path, file))),
+            Ok(()) => Ok(Some(Self::held(path, file))),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(explain_lock_or_link("lock", &path, &error)),
+            Err(fs::TryLockError::Error(error)) => Err(explain_lock_or_link("lock", path, &error)),
         }
     }
 

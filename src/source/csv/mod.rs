@@ -5,8 +5,9 @@
 //! is stored: so a row that arrives late, or from a logger whose clock fell back, is like any other.
 //!
 //! What is accepted: a file that comes and goes between two polls is met only if the pattern matches
-//! the name it is rotated to; and of a file that is rewritten in place, rows up to each site's
-//! watermark are taken for repetitions as far as the old content reached.
+//! the name it is rotated to; of a file that is rewritten in place, rows up to each site's watermark
+//! are taken for repetitions as far as the old content reached; and a rewrite that changes neither
+//! length nor modification time is seen when the file next changes.
 
 mod assign;
 mod columns;

@@ -100,6 +100,11 @@ impl Image {
         }
     }
 
+    /// How many changes of names are not synced.
+    pub(crate) fn names_unsynced(&self) -> usize {
+        self.unsynced.len()
+    }
+
     /// Every state in which the disk may be found after a power cut now.
     pub(crate) fn after_power_cut(&self) -> Vec<Self> {
         let mut found = Vec::new();
