@@ -66,8 +66,8 @@ pub fn follow(tables: Vec<TableConfig>, options: &Options) -> std::io::Result<Ex
     Ok(exit)
 }
 
-async fn follow_all(tables: Vec<TableConfig>, options: &Options, stop: &Stop) -> Exit {
-    let shared = shared_limits(&tables);
+async fn follow_all(mut tables: Vec<TableConfig>, options: &Options, stop: &Stop) -> Exit {
+    let shared = share_limits(&mut tables);
     let mut supervisor = Supervisor::default();
     let mut followed = JoinSet::new();
     for config in tables {
@@ -153,10 +153,16 @@ fn settings(config: &TableConfig, options: &Options) -> Settings {
     }
 }
 
-fn shared_limits(tables: &[TableConfig]) -> Shared {
+/// Half of the memory is for batches being filled, a part for each table; half for those on their way.
+fn share_limits(tables: &mut [TableConfig]) -> Shared {
     let in_flight_max = tables.iter().map(|table| table.upload.in_flight_max).max().unwrap_or(1);
     let memory_bytes_max = tables.iter().map(|table| table.upload.memory_bytes_max).max().unwrap_or(0);
-    Shared::new(in_flight_max, memory_bytes_max, Progress::default())
+    let half = memory_bytes_max / 2;
+    let part = half / tables.len().max(1);
+    for table in tables {
+        table.shape.limits.group_bytes_max = part;
+    }
+    Shared::new(in_flight_max, half, Progress::default())
 }
 
 /// The code that says most: a state that is in danger before a sink that is away.

@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    livecosmos_malloc::give_back_large_blocks();
     livecosmos::cli::run(std::env::args_os()).into()
 }

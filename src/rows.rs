@@ -50,6 +50,15 @@ pub struct RowTime {
     pub digits: u8,
 }
 
+/// How much a batch filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Room {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes of their values.
+    pub value_bytes: usize,
+}
+
 /// Consecutive rows of one site in compact form.
 ///
 /// The value of the time column is kept in `times` alone; its cell in the arena is an empty text.
@@ -67,6 +76,31 @@ impl Rows {
     #[must_use]
     pub fn new(schema: Arc<Schema>) -> Self {
         Self { schema, bytes: String::new(), ends: Vec::new(), kinds: Vec::new(), times: Vec::new() }
+    }
+
+    /// Starts an empty arena with `room`, unless that takes more than `bytes_max`: batches that follow
+    /// each other are alike, and blocks of one size leave no holes in memory.
+    #[must_use]
+    pub fn with_room(schema: Arc<Schema>, room: Room, bytes_max: usize) -> Self {
+        let row_bytes = size_of::<RowTime>() + schema.columns.len() * (size_of::<u32>() + size_of::<Kind>());
+        let wanted_bytes = room.value_bytes + room.rows * row_bytes;
+        if wanted_bytes > bytes_max {
+            return Self::new(schema);
+        }
+        let cells = room.rows * schema.columns.len();
+        Self {
+            schema,
+            bytes: String::with_capacity(room.value_bytes),
+            ends: Vec::with_capacity(cells),
+            kinds: Vec::with_capacity(cells),
+            times: Vec::with_capacity(room.rows),
+        }
+    }
+
+    /// How much these rows fill.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        Room { rows: self.len(), value_bytes: self.bytes.len() }
     }
 
     /// Appends the next value of the current row; the time column's is pushed as an empty text.

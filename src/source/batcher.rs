@@ -6,7 +6,7 @@ use std::sync::Arc;
 use livecosmos_state::{Cursor, SiteId};
 
 use super::{Intake, Limits, Resume, Stopped};
-use crate::rows::{Batch, RowTime, Rows, Schema};
+use crate::rows::{Batch, Room, RowTime, Rows, Schema};
 
 /// A site's place in a [`Batcher`]: found once by name, then by index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,8 @@ struct Group {
     site: SiteId,
     resume: Resume,
     open: Option<Open>,
+    /// What the site's last batch filled.
+    room: Room,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,7 @@ impl Batcher {
         }
         let resume = intake.resume(site)?;
         let slot = Slot(self.groups.len());
-        self.groups.push(Group { site: site.clone(), resume, open: None });
+        self.groups.push(Group { site: site.clone(), resume, open: None, room: Room::default() });
         self.index.insert(site.clone(), slot);
         Ok(slot)
     }
@@ -82,8 +84,10 @@ impl Batcher {
         if self.held_bytes > self.limits.group_bytes_max {
             self.close_largest(slot, cursor, intake)?;
         }
-        let open = self.groups[slot.0].open.get_or_insert_with(|| Open {
-            rows: Rows::new(schema.clone()),
+        let share_bytes = self.limits.group_bytes_max / self.groups.len();
+        let Group { open, room, .. } = &mut self.groups[slot.0];
+        let open = open.get_or_insert_with(|| Open {
+            rows: Rows::with_room(Arc::clone(schema), *room, share_bytes),
             to: Cursor::Start,
             held_bytes: 0,
         });
@@ -105,6 +109,7 @@ impl Batcher {
         let group = &mut self.groups[slot.0];
         let Some(open) = group.open.take() else { return Ok(()) };
         self.held_bytes -= open.held_bytes;
+        group.room = open.rows.room();
         if open.rows.is_empty() {
             return Ok(());
         }

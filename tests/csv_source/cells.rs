@@ -246,6 +246,7 @@ fn a_line_longer_than_16_mib_costs_one_line() {
     uploader.pass(&mut source);
     assert_eq!(uploader.take(), stored_of_a(0..3));
     assert_eq!(uploader.reasons(), ["it is longer than 16 MiB; mend the line"]);
+    assert_eq!(uploader.origins.len(), 1, "it is the same file still");
     assert!(uploader.rejects[0].row.len() <= 64 << 10, "its beginning shows what it is");
     assert_eq!(uploader.rejects[0].identity, format!("{}:{covered}", uploader.durable.files[0].file));
     assert_eq!(

@@ -307,6 +307,16 @@ fn a_copy_or_a_link_beside_a_file_is_not_read_again() {
 }
 
 #[test]
+fn a_link_beside_a_file_costs_no_reading() {
+    let folder = Folder::new();
+    folder.write("x.csv", format!("{HEADER}{}", rows_of_a(0..10)));
+    std::os::unix::fs::symlink(folder.path("x.csv"), folder.path("current.csv")).unwrap();
+    let (mut source, mut uploader) = (folder.open("*.csv"), Uploader::default());
+    assert_eq!(uploader.follow(&mut source), stored_of_a(0..10));
+    assert_eq!(uploader.pass(&mut source).bytes_read, 0);
+}
+
+#[test]
 fn a_vanished_file_that_comes_back_goes_on_where_it_was_left() {
     let folder = Folder::new();
     folder.write("a.csv", format!("{HEADER}{}", rows_of_a(0..3)));

@@ -168,7 +168,8 @@ async fn a_server_that_hangs_is_given_up_in_time() {
     front.fail_next(1, "PUT", Fault::Stall);
     let error = sink.put(&key(0), &object(0, "x")).await.expect_err("no answer comes");
     assert_eq!(kind(&error), "retry", "{error}");
-    assert!(error.to_string().contains("no answer in time"), "{error}");
+    let message = error.to_string();
+    assert!(message.contains("no answer in time") && message.contains("200ms"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

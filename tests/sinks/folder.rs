@@ -253,6 +253,19 @@ async fn an_object_that_was_changed_has_no_facts() {
     );
 }
 
+/// As after a power cut that kept the claim and lost its object.
+#[tokio::test]
+async fn a_claim_without_its_object_makes_way_for_the_next() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let sink = LocalSink::new(root.path().to_owned());
+    sink.probe().await.expect("probed");
+    sink.put("A/1", &object(0, "x")).await.expect("stored");
+    fs::remove_file(root.path().join("A/1")).expect("the object");
+    assert_eq!(sink.head("A/1").await.expect("looked at"), None);
+    assert_eq!(sink.put("A/1", &object(5, "x")).await.expect("stored"), PutOutcome::Stored);
+    assert_eq!(sink.head("A/1").await.expect("looked at"), Some(facts(5)));
+}
+
 #[tokio::test]
 async fn a_copy_of_the_folder_is_as_good_as_the_folder() {
     let root = tempfile::tempdir().expect("a temporary folder");
