@@ -64,7 +64,9 @@ impl From<&OpenError> for Exit {
     fn from(error: &OpenError) -> Self {
         match error {
             OpenError::Corrupt { .. } => Self::StateCorrupt,
-            OpenError::Newer { .. } | OpenError::WrongTable { .. } | OpenError::Refused { .. } => Self::Config,
+            OpenError::Newer { .. } | OpenError::WrongTable { .. } | OpenError::Refused { .. } => {
+                Self::Config
+            }
             OpenError::Locked { .. } => Self::Locked,
             OpenError::Unreadable { .. } | OpenError::Unwritable { .. } => Self::StateUnwritable,
             _ => Self::Unexpected,

@@ -158,7 +158,7 @@ impl World {
     fn with_rows(rows: &[String]) -> Self {
         let world = Self { folder: tempfile::tempdir().unwrap() };
         world.append("SITE,TIME,VALUE\n");
-        rows.iter().for_each(|row| world.append(row));
+        world.append(&rows.concat());
         world
     }
 
@@ -177,7 +177,7 @@ impl World {
 
     /// Follows the source to its end; gives the last report.
     async fn follow(&self, state_dir: &Path, sink: Arc<dyn Sink>) -> PassReport {
-        let uploader = Arc::new(self.uploader(state_dir, sink));
+        let uploader = Arc::new(uploader(state_dir, sink));
         let settings = csv::Settings { path: self.folder.path().join("rows.csv"), delimiter: b',' };
         let mut source: Box<dyn Source> = Box::new(CsvSource::open(settings, shape()).unwrap());
         loop {
@@ -189,28 +189,29 @@ impl World {
             }
         }
     }
+}
 
-    fn uploader(&self, state_dir: &Path, sink: Arc<dyn Sink>) -> LiveUploader {
-        let store = Store::open(&livecosmos_state::Options::default(), state_dir, &table()).unwrap().store;
-        let quarantine = Quarantine::open(state_dir, &table()).unwrap();
-        let shared = Shared::new(4, 1 << 20, Progress::default());
-        LiveUploader::new(
-            settings(),
-            sink,
-            store,
-            Arc::new(Quiet),
-            quarantine,
-            Arc::new(Noon),
-            Stop::default(),
-            shared,
-        )
-    }
+fn uploader(state_dir: &Path, sink: Arc<dyn Sink>) -> LiveUploader {
+    let store = Store::open(&livecosmos_state::Options::default(), state_dir, &table()).unwrap().store;
+    let quarantine = Quarantine::open(state_dir, &table()).unwrap();
+    let shared = Shared::new(4, 1 << 20, Progress::default());
+    LiveUploader::new(
+        settings(),
+        sink,
+        store,
+        Arc::new(Quiet),
+        quarantine,
+        Arc::new(Noon),
+        Stop::default(),
+        shared,
+    )
 }
 
 /// `count` rows for each of three sites; some share a time, some come late.
 fn rows(from: u32, count: u32) -> Vec<String> {
     let row = |n: u32| {
-        let (site, minute) = (["A", "B", "C"][n as usize % 3], if n % 7 == 0 { n / 2 } else { n / 3 * 3 });
+        let (site, minute) =
+            (["A", "B", "C"][n as usize % 3], if n.is_multiple_of(7) { n / 2 } else { n / 3 * 3 });
         format!("{site},2025-01-01 {:02}:{:02}:00,{n}\n", minute / 60 % 24, minute % 60)
     };
     (from..from + count).map(row).collect()
