@@ -49,6 +49,9 @@ const RETRY_FOREVER: RetryPolicy = RetryPolicy {
     wait_total_max: Duration::from_mins(1),
 };
 
+/// How long a run that is to end by itself waits for room on a full disk.
+const COMMIT_PATIENCE_ONCE: Duration = Duration::from_mins(1);
+
 /// Follows `tables` until a signal comes, or once; returns how the process should end.
 ///
 /// # Errors
@@ -79,6 +82,7 @@ async fn follow_all(mut tables: Vec<TableConfig>, options: &Options, stop: &Stop
             let name = config.table.clone();
             match Table::open(config, &options, shared, stop, status).await {
                 Ok(table) => table.follow(options.once).await,
+                Err(Failure { exit: Exit::Done, .. }) => Exit::Done,
                 Err(Failure { exit, message }) => {
                     tracing::error!(table = %name, "{message}");
                     exit
@@ -121,7 +125,7 @@ async fn rehearse_table(config: TableConfig, options: &Options) -> Result<Plan, 
     let state = state_as_it_is(&options.state_dir, &config)?;
     let sink = sink::open(&config.sink).await?;
     let mut source = config.source.open(config.shape.clone())?;
-    let settings = settings(&config, options);
+    let settings = settings(&config, &Options { once: true, ..options.clone() });
     let rehearsal = Rehearsal::new(settings, sink, Stop::default(), state, SystemClock.now());
     let only = options.only.clone();
     let planned = tokio::task::spawn_blocking(move || rehearsal.run(&mut *source, only.as_ref())).await;
@@ -149,6 +153,7 @@ fn settings(config: &TableConfig, options: &Options) -> Settings {
         compression: config.upload.compression,
         config_digest: config.digest.clone(),
         fallback: options.fallback.unwrap_or(config.poll.fallback),
+        commit_patience: options.once.then_some(COMMIT_PATIENCE_ONCE),
         retry: if options.once { RETRY_ONCE } else { RETRY_FOREVER },
     }
 }

@@ -25,6 +25,7 @@ mod retry;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use livecosmos_state::{CommitError, Intent, Observer, SiteId, Store};
 
@@ -65,6 +66,8 @@ pub struct Settings {
     pub config_digest: String,
     /// Where a site begins that was never seen: this many seconds before now, or at a time.
     pub fallback: Fallback,
+    /// How long a commit may wait for room on the disk; for ever without it.
+    pub commit_patience: Option<Duration>,
     /// How long a failed put is tried again within a pass.
     pub retry: RetryPolicy,
 }
@@ -137,6 +140,9 @@ pub enum SiteError {
         /// The library's words.
         reason: String,
     },
+    /// A row of the site can be neither sent nor kept.
+    #[error("{0}")]
+    Quarantine(String),
     /// The state cannot be written.
     #[error(transparent)]
     State(#[from] CommitError),
@@ -159,7 +165,7 @@ impl LiveUploader {
         stop: Stop,
         shared: Shared,
     ) -> Self {
-        let journal = Journal::new(store, observer);
+        let journal = Journal::new(store, observer, stop.clone(), settings.commit_patience);
         let quarantine = Mutex::new(quarantine);
         let (pauses, confirmed) = (Mutex::default(), Mutex::default());
         Self { settings, sink, journal, clock, stop, shared, quarantine, pauses, confirmed }
@@ -169,7 +175,7 @@ impl LiveUploader {
     ///
     /// # Errors
     /// When the last commit failed.
-    pub fn close(self) -> Result<(), CommitError> {
+    pub fn close(&self) -> Result<(), CommitError> {
         self.journal.stop()
     }
 
@@ -322,6 +328,7 @@ impl LiveUploader {
             site,
             retry: &self.settings.retry,
             stop: &self.stop,
+            in_flight: &self.shared.in_flight,
         }
     }
 

@@ -177,7 +177,7 @@ fn a_second_signal_ends_it_at_once_and_nothing_is_lost() {
     daemon.wait_for_stderr("stopping", SOON);
     daemon.signal(Signal::INT);
     let output = daemon.wait();
-    assert_eq!(output.code, Some(143), "{}", output.stderr);
+    assert_eq!(output.code, Some(130), "{}", output.stderr);
 
     front.set_rule(|_| support::front::Fault::None);
     let _ = follow(&workdir).credentials(&server).arg("--once").run().expect_code(0);
@@ -238,7 +238,8 @@ fn a_state_dir_on_a_disk_that_is_full_from_the_start_starts_no_upload() {
         "$BIN" livecosmos.toml T --state-dir small 2> stderr & pid=$!
         for i in $(seq 600); do grep -qE 'free some room' stderr && break; sleep 0.1; done
         grep -q 'free some room' stderr
-        kill -TERM $pid; wait $pid || true
+        kill -TERM $pid; code=0; wait $pid || code=$?
+        [ "$code" = 74 ]
     "#;
     let Some(output) = as_root_with_small_disk(script, &workdir) else { return };
     assert!(

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::stop::Stop;
 
 /// How a shell shows that a process was ended by a signal: 128 and its number.
-const KILLED_BY_SIGTERM: i32 = 128 + 15;
+const BY_SIGNAL: i32 = 128;
 
 /// Runs `following` to its end; a signal asks it to stop and gives it `drain` for that.
 ///
@@ -25,7 +25,7 @@ pub(super) async fn until_done(following: impl Future<Output = Exit>, stop: &Sto
     tokio::pin!(following);
     tokio::select! {
         exit = &mut following => return exit,
-        () = either(&mut terminate, &mut interrupt) => {}
+        _ = either(&mut terminate, &mut interrupt) => {}
     }
     tracing::info!(drain_s = drain.as_secs(), "stopping: finishing what is in flight");
     super::supervise::notify(&[sd_notify::NotifyState::Stopping]);
@@ -36,17 +36,17 @@ pub(super) async fn until_done(following: impl Future<Output = Exit>, stop: &Sto
             tracing::warn!("the drain limit is over; what is in flight is looked up in the sink at the next start");
             Exit::Done
         }
-        () = either(&mut terminate, &mut interrupt) => {
+        signal = either(&mut terminate, &mut interrupt) => {
             tracing::warn!("second signal: ending at once");
             #[expect(clippy::exit, reason = "a second signal asks for just this; the state is safe at any moment")]
-            std::process::exit(KILLED_BY_SIGTERM)
+            std::process::exit(BY_SIGNAL + signal.as_raw_value())
         }
     }
 }
 
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> SignalKind {
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        _ = terminate.recv() => SignalKind::terminate(),
+        _ = interrupt.recv() => SignalKind::interrupt(),
     }
 }

@@ -1,9 +1,10 @@
 //! One table's life: opened, polled, reported, closed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use livecosmos_state::{Commit, CommitError, Observer, OpenError, Opened, Origin, State, Store};
+use livecosmos_state::{Commit, CommitError, Observer, OpenError, Opened, Origin, SiteId, State, Store};
 use sd_notify::NotifyState;
 
 use super::supervise::{Status, idle, notify};
@@ -74,15 +75,18 @@ impl Table {
 
     /// Polls until the stop, or once; returns how the process should end.
     pub(super) async fn follow(mut self, once: bool) -> Exit {
-        let mut first = true;
+        let mut run = Run { once, passes: 0, objects: 0, failures: BTreeMap::new() };
         let exit = loop {
             let begun = Instant::now();
             let Some(report) = self.pass().await else { break Exit::Unexpected };
             self.say(&report, begun.elapsed());
-            if let Some(exit) = self.ends(&report, once, first) {
+            run.add(&report);
+            if self.stop.is_requested() {
+                break Exit::Done;
+            }
+            if let Some(exit) = run.ends(&report) {
                 break exit;
             }
-            first = false;
             if !report.again {
                 idle(self.config.poll.interval.saturating_sub(begun.elapsed()), &self.progress, &self.stop)
                     .await;
@@ -91,12 +95,12 @@ impl Table {
                 break Exit::Done;
             }
         };
-        match Arc::try_unwrap(self.uploader).map(LiveUploader::close) {
-            Ok(Err(error)) => {
-                tracing::error!(table = %self.config.table, %error, "the last commit failed");
+        match tokio::task::block_in_place(|| self.uploader.close()) {
+            Err(error) => {
+                tracing::error!(table = %self.config.table, "the last commit failed: {error}");
                 Exit::StateUnwritable
             }
-            _ => exit,
+            Ok(()) => exit,
         }
     }
 
@@ -108,24 +112,6 @@ impl Table {
         let (source, report) = self.uploader.pass(source, self.options.only.as_ref()).await;
         self.source = source;
         Some(report)
-    }
-
-    /// Whether this report is the last, and how the process should end.
-    fn ends(&self, report: &PassReport, once: bool, first: bool) -> Option<Exit> {
-        let exit = match &report.error {
-            Some(error @ PassError::State(_)) => return Some(Exit::from(error)),
-            // What does not fit at the first look never did; later it may be put right under us.
-            Some(error @ PassError::Source(SourceError::Config(_))) if first => {
-                return Some(Exit::from(error));
-            }
-            Some(error) => Exit::from(error),
-            None => exit_of_sites(report),
-        };
-        if self.stop.is_requested() {
-            return Some(Exit::Done);
-        }
-        let is_over = once && !(report.again && report.error.is_none());
-        is_over.then_some(exit)
     }
 
     fn say(&self, report: &PassReport, took: Duration) {
@@ -199,15 +185,47 @@ async fn open_sink(config: &TableConfig, options: &Options, stop: &Stop) -> Resu
     Ok(sink)
 }
 
-/// All sites are well, or some failed; or the sink was simply away.
-fn exit_of_sites(report: &PassReport) -> Exit {
-    let away = |error: &SiteError| matches!(error, SiteError::Sink(SinkError::Retry(_)));
-    if report.failures.is_empty() {
-        Exit::Done
-    } else if report.totals.objects == 0 && report.failures.values().all(away) {
-        Exit::Unreachable
-    } else {
-        Exit::SitesFailed
+/// What came of all passes so far.
+struct Run {
+    once: bool,
+    passes: u64,
+    objects: u64,
+    /// Sites that failed in any pass, with the last reason.
+    failures: BTreeMap<SiteId, SiteError>,
+}
+
+impl Run {
+    fn add(&mut self, report: &PassReport) {
+        self.passes += 1;
+        self.objects += report.totals.objects;
+        if self.once {
+            self.failures.extend(report.failures.iter().map(|(site, error)| (site.clone(), error.clone())));
+        }
+    }
+
+    /// Whether this report is the last, and how the process should end.
+    fn ends(&self, report: &PassReport) -> Option<Exit> {
+        match &report.error {
+            Some(error @ PassError::State(_)) => Some(Exit::from(error)),
+            // What does not fit at the first look never did; later it may be put right under us.
+            Some(error @ PassError::Source(SourceError::Config(_))) if self.passes == 1 => {
+                Some(Exit::from(error))
+            }
+            Some(error) => self.once.then(|| Exit::from(error)),
+            None => (self.once && !report.again).then(|| self.exit_of_sites()),
+        }
+    }
+
+    /// All sites are well, or some failed; or the sink was simply away.
+    fn exit_of_sites(&self) -> Exit {
+        let away = |error: &SiteError| matches!(error, SiteError::Sink(SinkError::Retry(_)));
+        if self.failures.is_empty() {
+            Exit::Done
+        } else if self.objects == 0 && self.failures.values().all(away) {
+            Exit::Unreachable
+        } else {
+            Exit::SitesFailed
+        }
     }
 }
 
@@ -274,5 +292,24 @@ impl Observer for CommitLog {
 
     fn failed(&self, error: &CommitError) {
         tracing::error!(table = self.table, "{error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_that_failed_in_any_pass_of_a_one_shot_run_is_told_by_the_exit_code() {
+        let site = SiteId::parse("B").unwrap();
+        let refused = SiteError::Sink(SinkError::Refused("no".into()));
+        let first =
+            PassReport { failures: BTreeMap::from([(site, refused)]), again: true, ..PassReport::default() };
+        let mut run = Run { once: true, passes: 0, objects: 0, failures: BTreeMap::new() };
+        run.add(&first);
+        assert_eq!(run.ends(&first), None, "another site was moved: its rows are read at once");
+        let second = PassReport::default();
+        run.add(&second);
+        assert_eq!(run.ends(&second), Some(Exit::SitesFailed));
     }
 }

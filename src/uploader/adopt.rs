@@ -2,6 +2,7 @@
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use livecosmos_state::{SiteId, TableName};
+use tokio::sync::Semaphore;
 
 use super::change::Position;
 use super::retry::{self, RetryPolicy};
@@ -12,6 +13,8 @@ use crate::stop::Stop;
 
 /// Keys read in one listing.
 const PAGE_KEYS: usize = 1000;
+/// Keys read where one object is looked for: others may stand beside it.
+const FIRST_KEYS: usize = 4;
 /// Objects asked for their facts at the same time.
 const HEADS_AT_ONCE: usize = 16;
 
@@ -23,6 +26,8 @@ pub(super) struct Chain<'a> {
     pub(super) site: &'a SiteId,
     pub(super) retry: &'a RetryPolicy,
     pub(super) stop: &'a Stop,
+    /// Requests at the same time, over all sites.
+    pub(super) in_flight: &'a Semaphore,
 }
 
 impl Chain<'_> {
@@ -53,7 +58,7 @@ impl Chain<'_> {
     /// chain has expired.
     async fn check_last(&self, known: &Position, last: u64) -> Result<(), SiteError> {
         let stem = self.key.stem(self.site, self.table, LIVE, last);
-        match self.page(&stem, 1).await?.first() {
+        match self.page(&stem, FIRST_KEYS).await?.objects.first() {
             Some((_, facts)) if facts.seq == last && facts.to == known.cursor => Ok(()),
             Some((_, facts)) if facts.seq > last => Ok(()),
             Some((key, facts)) => Err(self.inconsistent(&format!(
@@ -66,7 +71,7 @@ impl Chain<'_> {
 
     async fn check_expired(&self, last: u64) -> Result<(), SiteError> {
         let prefix = self.key.prefix(self.site, self.table, LIVE);
-        if let Some((key, _)) = self.page(&prefix, 1).await?.first() {
+        if let Some((key, _)) = self.page(&prefix, FIRST_KEYS).await?.objects.first() {
             return Err(self.inconsistent(&format!(
                 "the state says that object {last} is stored; it is not there, though older ones such as {key} are"
             )));
@@ -79,7 +84,7 @@ impl Chain<'_> {
     /// Where the first object that is still there begins.
     async fn oldest(&self, known: Position) -> Result<Position, SiteError> {
         let prefix = self.key.prefix(self.site, self.table, LIVE);
-        let first = self.page(&prefix, 1).await?.pop();
+        let first = self.page(&prefix, FIRST_KEYS).await?.objects.into_iter().next();
         Ok(first.map_or(known.clone(), |(_, facts)| Position { seq: facts.seq, cursor: facts.from, ..known }))
     }
 
@@ -94,43 +99,61 @@ impl Chain<'_> {
     }
 
     async fn follow(&self, mut position: Position) -> Result<Followed, SiteError> {
+        let mut from = self.key.stem(self.site, self.table, LIVE, position.seq);
         loop {
-            let stem = self.key.stem(self.site, self.table, LIVE, position.seq);
-            let page = self.page(&stem, PAGE_KEYS).await?;
-            let full = page.len() == PAGE_KEYS;
-            for (key, facts) in page {
+            let page = self.page(&from, PAGE_KEYS).await?;
+            for (key, facts) in page.objects {
                 if !self.is_ours(&facts) || !position.follow(&facts) {
                     return Ok(Followed::Broken { key, expected: position.seq });
                 }
             }
-            if !full {
-                return Ok(Followed::To(position));
+            match page.next {
+                Some(next) => from = next,
+                None => return Ok(Followed::To(position)),
             }
         }
     }
 
     /// The objects of this chain from `from` on, in the order of their keys.
-    async fn page(&self, from: &str, keys_max: usize) -> Result<Vec<(String, Facts)>, SiteError> {
+    async fn page(&self, from: &str, keys_max: usize) -> Result<Page, SiteError> {
         let prefix = self.key.prefix(self.site, self.table, LIVE);
-        let list = || self.sink.list(&prefix, from, keys_max);
+        let list = || async {
+            let _permit = self.in_flight.acquire().await;
+            self.sink.list(&prefix, from, keys_max).await
+        };
         let keys = retry::until_settled(self.retry, self.stop, list).await?;
+        // Other keys may lie between; the page ends where the listing ends.
+        let next = (keys.len() == keys_max).then(|| keys.last().map(|last| format!("{last}\0"))).flatten();
         let of_chain =
             keys.into_iter().filter(|key| self.key.seq_of(self.site, self.table, LIVE, key).is_some());
         let heads = stream::iter(of_chain.map(|key| async move {
-            let head = || self.sink.head(&key);
-            let facts = retry::until_settled(self.retry, self.stop, head).await?;
-            let gone = || {
-                SinkError::Retry(format!("{}: {key} vanished while it was looked at", self.sink.describe()))
-            };
-            let facts = facts.ok_or_else(gone)?;
+            let facts = self.facts(&key).await?;
             Ok::<_, SiteError>((key, facts))
         }));
-        heads.buffered(HEADS_AT_ONCE).try_collect().await
+        let objects = heads.buffered(HEADS_AT_ONCE).try_collect().await?;
+        Ok(Page { objects, next })
+    }
+
+    async fn facts(&self, key: &str) -> Result<Facts, SiteError> {
+        let head = || async {
+            let _permit = self.in_flight.acquire().await;
+            self.sink.head(key).await
+        };
+        let gone =
+            || SinkError::Retry(format!("{}: {key} vanished while it was looked at", self.sink.describe()));
+        Ok(retry::until_settled(self.retry, self.stop, head).await?.ok_or_else(gone)?)
     }
 
     fn is_ours(&self, facts: &Facts) -> bool {
         facts.table == *self.table && facts.site == *self.site && facts.chain == LIVE
     }
+}
+
+/// A part of a chain.
+struct Page {
+    objects: Vec<(String, Facts)>,
+    /// Where the next page begins, if there may be one.
+    next: Option<String>,
 }
 
 enum Followed {

@@ -22,7 +22,9 @@ pub(crate) enum Change {
     /// The sink holds more of a site's chain than the state knew (I5).
     Adopted { site: SiteId, position: Position },
     /// Everything in these files before `covered` is stored or in quarantine.
-    Covered { files: Vec<SourceFile>, now: Time },
+    Covered { files: Vec<SourceFile> },
+    /// A pass has read all there was; the first to do so ends the first run.
+    Ran { now: Time },
 }
 
 /// Where a site stands: what the chain of objects in a sink can prove.
@@ -111,7 +113,8 @@ impl Change {
                     *site = position.into_site();
                 }
             }
-            Self::Covered { files, now } => cover(state, files, *now),
+            Self::Covered { files } => cover(state, files),
+            Self::Ran { now } => state.last_run = Some(*now),
         }
     }
 }
@@ -128,9 +131,8 @@ fn register(state: &mut State, file: &SourceFile, origin: FileOrigin) {
     state.files.push(file.clone());
 }
 
-fn cover(state: &mut State, files: &[SourceFile], now: Time) {
+fn cover(state: &mut State, files: &[SourceFile]) {
     state.files = files.to_vec();
-    state.last_run = Some(now);
     let State { sites, files, .. } = state;
     for site in sites.values_mut() {
         site.ahead.retain(|position| {

@@ -40,15 +40,25 @@ impl Lanes {
     fn admit(&self, site: &SiteId) -> Result<Position, SiteError> {
         let uploader = &self.uploader;
         let found = self.runtime.block_on(uploader.chain(site).catch_up(Position::start(None)))?;
-        let position = if found.seq > 0 { found } else { Position::start(self.first_floor()) };
+        let position = if found.seq > 0 { found } else { Position::start(self.first_floor(site)) };
         uploader.confirmed().insert(site.clone());
-        uploader.journal.defer(Change::Admitted { site: site.clone(), position: position.clone() });
-        Ok(position)
+        uploader.journal.defer(Change::Admitted { site: site.clone(), position });
+        // As the state has it now: with the floor that follows from a file that was lost.
+        Ok(uploader.position(site))
     }
 
-    fn first_floor(&self) -> Option<Time> {
-        let (first_run, floor) = self.uploader.journal.read(|state| (state.last_run.is_none(), state.floor));
-        if first_run { floor } else { self.uploader.settings.fallback.floor(self.now) }
+    /// Files have one floor, that of the first run, and only for what they held then; in a table, a site
+    /// begins at the fallback before its first look, however often that look failed.
+    fn first_floor(&self, site: &SiteId) -> Option<Time> {
+        let (is_common, floor) = self
+            .uploader
+            .journal
+            .read(|state| (state.last_run.is_none() || !state.files.is_empty(), state.floor));
+        if is_common {
+            return floor;
+        }
+        let first_look = self.uploader.pauses().failing_since(site).unwrap_or(self.now);
+        self.uploader.settings.fallback.floor(first_look)
     }
 
     fn lane(&mut self, site: &SiteId) -> &mpsc::UnboundedSender<Waiting> {
@@ -99,9 +109,18 @@ impl Intake for Lanes {
         if self.stopped() {
             return Err(Stopped);
         }
+        let site = batch.site.clone();
+        if self.outcomes.has_failed(&site) {
+            self.outcomes.given_up();
+            return Ok(());
+        }
+        // Rows before this batch that cannot be sent must be as durable as its site's cursor.
+        if let Err(error) = self.uploader.quarantine().sync() {
+            self.outcomes.abort(PassError::Quarantine(error));
+            return Err(Stopped);
+        }
         let memory = self.runtime.block_on(self.uploader.shared.borrow(&batch.rows))?;
         self.outcomes.begin();
-        let site = batch.site.clone();
         // A lane ends only after its sender is dropped.
         self.lane(&site).send(Waiting { batch, memory }).map_err(|_| Stopped)
     }
@@ -111,18 +130,21 @@ impl Intake for Lanes {
         if self.stopped() {
             return Err(Stopped);
         }
-        self.runtime.block_on(self.uploader.cover(files, &self.outcomes, self.now)).map_err(|error| {
+        self.runtime.block_on(self.uploader.cover(files, &self.outcomes)).map_err(|error| {
             self.outcomes.abort(error);
             Stopped
         })
     }
 
+    /// A row that cannot be kept either holds up its own site, and what is covered, but nobody else.
     fn reject(&mut self, reject: Reject) -> Result<(), Stopped> {
         self.outcomes.rejected();
-        self.uploader.quarantine().keep(&reject, self.now).map_err(|error| {
-            self.outcomes.abort(PassError::Quarantine(error));
-            Stopped
-        })
+        let kept = self.uploader.quarantine().keep(&reject, self.now);
+        if let Err(error) = kept {
+            let site = reject.site.as_deref().and_then(|site| SiteId::parse(site).ok());
+            self.outcomes.blocked(site.as_ref(), error);
+        }
+        Ok(())
     }
 
     fn stopped(&self) -> bool {

@@ -1,7 +1,7 @@
 //! One pass over a table: the source on a thread of its own, a lane per site, and what came of it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use livecosmos_state::{CommitError, SiteId, SourceFile, Time};
@@ -120,44 +120,45 @@ impl LiveUploader {
         for site in outcomes.lock().failures.keys() {
             self.pauses().fail(site, self.clock.now());
         }
-        let read = match read {
-            Ok(pass) => {
-                self.pauses().recover(now);
-                if outcomes.gave_up() {
-                    self.pauses().fall_behind();
-                }
-                if let Err(error) = self.cover(&pass.files, outcomes, now).await {
-                    outcomes.abort(error);
-                }
-                pass
-            }
-            Err(error) => {
-                self.pauses().fall_behind();
-                outcomes.abort(error);
-                Pass::default()
-            }
-        };
-        if let Err(error) = self.journal.flush().await {
-            outcomes.abort(error.into());
+        let read = read.unwrap_or_else(|error| {
+            outcomes.cut_short.store(true, Ordering::Relaxed);
+            outcomes.given_up();
+            outcomes.abort(error);
+            Pass::default()
+        });
+        // Whatever was given up must be read again, and a site that was due has not shown that it is well.
+        if outcomes.gave_up() {
+            self.pauses().fall_behind();
+        } else {
+            self.pauses().recover(now);
+        }
+        if let Err(error) = self.remember(&read, outcomes, now).await {
+            outcomes.abort(error);
         }
         outcomes.report(read)
     }
 
+    /// Makes durable how far the pass came.
+    async fn remember(&self, read: &Pass, outcomes: &Outcomes, now: Time) -> Result<(), PassError> {
+        if !outcomes.is_aborted() {
+            self.cover(&read.files, outcomes).await?;
+            let is_first_run = self.journal.read(|state| state.last_run.is_none());
+            let has_stored = outcomes.lock().totals.objects > 0;
+            if !outcomes.was_cut_short() && (is_first_run || has_stored) {
+                self.journal.defer(Change::Ran { now });
+            }
+        }
+        Ok(self.journal.flush().await?)
+    }
+
     /// Remembers what is covered, if nothing before it was given up.
-    pub(super) async fn cover(
-        &self,
-        files: &[SourceFile],
-        outcomes: &Outcomes,
-        now: Time,
-    ) -> Result<(), PassError> {
+    pub(super) async fn cover(&self, files: &[SourceFile], outcomes: &Outcomes) -> Result<(), PassError> {
         if !outcomes.is_clean() || !self.pauses().is_clean() {
             return Ok(());
         }
-        self.quarantine().sync()?;
-        let (known, first_run) = self.journal.read(|state| (state.files.clone(), state.last_run.is_none()));
-        if first_run || known != files || outcomes.lock().totals.objects > 0 {
-            let files = files.to_vec();
-            self.journal.commit(Change::Covered { files, now }).await?;
+        tokio::task::block_in_place(|| self.quarantine().sync())?;
+        if self.journal.read(|state| state.files != files) {
+            self.journal.commit(Change::Covered { files: files.to_vec() }).await?;
         }
         Ok(())
     }
@@ -177,6 +178,7 @@ pub(super) struct Outcomes {
     under_way: watch::Sender<usize>,
     inner: Mutex<Inner>,
     given_up: AtomicU64,
+    cut_short: AtomicBool,
 }
 
 #[derive(Default)]
@@ -185,6 +187,8 @@ struct Inner {
     failures: BTreeMap<SiteId, SiteError>,
     moved: bool,
     error: Option<PassError>,
+    /// Why the first row that had to be kept was not.
+    blocked: Option<QuarantineError>,
 }
 
 impl Outcomes {
@@ -229,8 +233,12 @@ impl Outcomes {
     pub(super) fn failed(&self, site: &SiteId, error: SiteError) {
         match error {
             SiteError::Stopped(_) => self.given_up(),
-            SiteError::State(error) => self.abort(error.into()),
+            SiteError::State(error) => {
+                self.given_up();
+                self.abort(error.into());
+            }
             SiteError::Sink(error @ (SinkError::Denied(_) | SinkError::Fatal(_))) => {
+                self.given_up();
                 self.abort(PassError::Sink(error));
             }
             error => {
@@ -238,6 +246,21 @@ impl Outcomes {
                 self.lock().failures.insert(site.clone(), error);
             }
         }
+    }
+
+    /// Whether a site failed in this pass.
+    pub(super) fn has_failed(&self, site: &SiteId) -> bool {
+        self.lock().failures.contains_key(site)
+    }
+
+    /// A row could be neither sent nor kept: it must be met again, before anything behind it counts.
+    pub(super) fn blocked(&self, site: Option<&SiteId>, error: QuarantineError) {
+        self.given_up();
+        let mut inner = self.lock();
+        if let Some(site) = site {
+            inner.failures.entry(site.clone()).or_insert_with(|| SiteError::Quarantine(error.to_string()));
+        }
+        inner.blocked.get_or_insert(error);
     }
 
     /// Ends the pass; the first reason counts.
@@ -256,6 +279,11 @@ impl Outcomes {
         self.lock().moved || self.given_up.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether the source was not read to its end.
+    fn was_cut_short(&self) -> bool {
+        self.lock().error.is_some() || self.cut_short.load(Ordering::Relaxed)
+    }
+
     fn is_clean(&self) -> bool {
         let inner = self.lock();
         let whole = inner.failures.is_empty() && inner.error.is_none() && !inner.moved;
@@ -263,11 +291,12 @@ impl Outcomes {
     }
 
     fn report(&self, source: Pass) -> PassReport {
-        let mut inner = self.lock();
+        let mut guard = self.lock();
+        let inner = &mut *guard;
         PassReport {
             totals: inner.totals,
             failures: std::mem::take(&mut inner.failures),
-            error: inner.error.take(),
+            error: inner.error.take().or_else(|| inner.blocked.take().map(PassError::Quarantine)),
             again: inner.moved,
             source,
         }

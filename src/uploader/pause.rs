@@ -22,13 +22,14 @@ pub(super) struct Pauses {
 #[derive(Debug)]
 struct Pause {
     failures: u32,
+    since: Time,
     until: Time,
 }
 
 impl Pauses {
     /// A site failed at `now`.
     pub(super) fn fail(&mut self, site: &SiteId, now: Time) {
-        let pause = self.sites.entry(site.clone()).or_insert(Pause { failures: 0, until: now });
+        let pause = self.sites.entry(site.clone()).or_insert(Pause { failures: 0, since: now, until: now });
         let wait_s = PAUSE_S_MIN.saturating_mul(1 << pause.failures.min(10)).min(PAUSE_S_MAX);
         pause.failures += 1;
         pause.until = shift(now, wait_s);
@@ -49,6 +50,11 @@ impl Pauses {
     /// Whether rows of `site` are passed over at `now`.
     pub(super) fn is_paused(&self, site: &SiteId, now: Time) -> bool {
         self.sites.get(site).is_some_and(|pause| pause.until > now)
+    }
+
+    /// When a site that has not been well since failed first.
+    pub(super) fn failing_since(&self, site: &SiteId) -> Option<Time> {
+        self.sites.get(site).map(|pause| pause.since)
     }
 
     /// A pass went through: sites that were due and did not fail again are well.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use livecosmos_state::{SiteId, SourceFile, State, Time};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::adopt::Chain;
 use super::change::{Change, Position};
@@ -22,11 +23,13 @@ pub struct Rehearsal {
     settings: Settings,
     sink: Arc<dyn Sink>,
     stop: Stop,
+    in_flight: Semaphore,
     state: State,
     now: Time,
     runtime: Handle,
     plans: BTreeMap<SiteId, SitePlan>,
     rejected_rows: u64,
+    notices: Vec<String>,
     error: Option<PassError>,
 }
 
@@ -81,7 +84,9 @@ impl Rehearsal {
             now,
             runtime,
             plans: BTreeMap::new(),
+            in_flight: Semaphore::new(1),
             rejected_rows: 0,
+            notices: Vec::new(),
             error: None,
         }
     }
@@ -112,7 +117,7 @@ impl Rehearsal {
             sites: self.plans,
             rejected_rows: self.rejected_rows,
             future_rows: pass.future_rows,
-            notices: pass.notices,
+            notices: self.notices.into_iter().chain(pass.notices).collect(),
         })
     }
 
@@ -126,17 +131,15 @@ impl Rehearsal {
             site,
             retry: &self.settings.retry,
             stop: &self.stop,
+            in_flight: &self.in_flight,
         };
         let from = known.clone().unwrap_or_else(|| Position::start(None));
         let found = self.runtime.block_on(chain.catch_up(from))?;
         if known.is_some() || found.seq > 0 {
             return Ok(found);
         }
-        let floor = if self.state.last_run.is_none() {
-            self.state.floor
-        } else {
-            self.settings.fallback.floor(self.now)
-        };
+        let is_common = self.state.last_run.is_none() || !self.state.files.is_empty();
+        let floor = if is_common { self.state.floor } else { self.settings.fallback.floor(self.now) };
         Ok(Position::start(floor))
     }
 
@@ -152,7 +155,14 @@ impl Rehearsal {
 
 impl Intake for Rehearsal {
     fn resume(&mut self, site: &SiteId) -> Result<Resume, Stopped> {
-        let position = self.position(site).map_err(|error| self.fail(error))?;
+        let position = match self.position(site) {
+            Ok(position) => position,
+            Err(SiteError::Inconsistent(what)) => {
+                self.notices.push(what);
+                return Ok(Position::start(None).resume(true));
+            }
+            Err(error) => return Err(self.fail(error)),
+        };
         let plan = SitePlan { watermark: position.last_data, seq: position.seq, ..SitePlan::default() };
         self.plans.insert(site.clone(), plan);
         Change::Admitted { site: site.clone(), position }.apply(&mut self.state);

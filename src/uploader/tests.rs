@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use livecosmos_state::{Commit, Store, TableName, Time};
@@ -26,6 +26,7 @@ enum Fate {
     ReplyLost,
     RequestLost,
     Refused,
+    Denied,
 }
 
 /// Decides the fate of a put from its key and its number.
@@ -66,6 +67,7 @@ impl Sink for Shelf {
         match fate {
             Fate::RequestLost => return Err(SinkError::Retry("request lost".into())),
             Fate::Refused => return Err(SinkError::Refused(format!("{key} is refused"))),
+            Fate::Denied => return Err(SinkError::Denied("the token has expired".into())),
             Fate::Fine | Fate::ReplyLost => {}
         }
         let taken = self.objects.lock().unwrap().contains_key(key);
@@ -99,11 +101,13 @@ impl Sink for Shelf {
     }
 }
 
-struct Noon;
+/// Stands still, but for the seconds it is moved by.
+#[derive(Default)]
+struct Watch(AtomicI64);
 
-impl Clock for Noon {
+impl Clock for Watch {
     fn now(&self) -> Time {
-        Time::new(1_800_000_000, 0).unwrap()
+        Time::new(1_800_000_000 + self.0.load(Ordering::Relaxed), 0).unwrap()
     }
 }
 
@@ -136,7 +140,7 @@ fn shape() -> TableShape {
 }
 
 fn settings() -> Settings {
-    let wait = std::time::Duration::from_millis(1);
+    let wait = Duration::from_millis(1);
     Settings {
         table: table(),
         source_id: "test".into(),
@@ -145,6 +149,7 @@ fn settings() -> Settings {
         compression: Compression::None,
         config_digest: "0".into(),
         fallback: Fallback::All,
+        commit_patience: None,
         retry: RetryPolicy { wait_min: wait, wait_max: wait, wait_total_max: 500 * wait },
     }
 }
@@ -177,34 +182,55 @@ impl World {
 
     /// Follows the source to its end; gives the last report.
     async fn follow(&self, state_dir: &Path, sink: Arc<dyn Sink>) -> PassReport {
-        let uploader = Arc::new(uploader(state_dir, sink));
-        let settings = csv::Settings { path: self.folder.path().join("rows.csv"), delimiter: b',' };
-        let mut source: Box<dyn Source> = Box::new(CsvSource::open(settings, shape()).unwrap());
+        let mut following = self.open(state_dir, sink, settings());
+        let report = following.to_the_end().await;
+        following.uploader.close().unwrap();
+        report
+    }
+
+    /// A daemon over the files `rows*.csv`.
+    fn open(&self, state_dir: &Path, sink: Arc<dyn Sink>, settings: Settings) -> Following {
+        let path = self.folder.path().join("rows*.csv");
+        let source = CsvSource::open(csv::Settings { path, delimiter: b',' }, shape()).unwrap();
+        let watch = Arc::new(Watch::default());
+        let uploader = Arc::new(uploader(state_dir, sink, settings, watch.clone()));
+        Following { uploader, source: Some(Box::new(source)), watch }
+    }
+}
+
+struct Following {
+    uploader: Arc<LiveUploader>,
+    source: Option<Box<dyn Source>>,
+    watch: Arc<Watch>,
+}
+
+impl Following {
+    async fn to_the_end(&mut self) -> PassReport {
         loop {
-            let (back, report) = uploader.pass(source, None).await;
-            source = back.unwrap();
+            let (source, report) = self.uploader.pass(self.source.take().unwrap(), None).await;
+            self.source = source;
             if !report.again {
-                Arc::try_unwrap(uploader).ok().unwrap().close().unwrap();
                 return report;
             }
         }
     }
+
+    /// Lets the time pass after which failed sites are tried again.
+    fn wait_out_pauses(&self) {
+        self.watch.0.fetch_add(3600, Ordering::Relaxed);
+    }
 }
 
-fn uploader(state_dir: &Path, sink: Arc<dyn Sink>) -> LiveUploader {
+fn uploader(
+    state_dir: &Path,
+    sink: Arc<dyn Sink>,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+) -> LiveUploader {
     let store = Store::open(&livecosmos_state::Options::default(), state_dir, &table()).unwrap().store;
     let quarantine = Quarantine::open(state_dir, &table()).unwrap();
     let shared = Shared::new(4, 1 << 20, Progress::default());
-    LiveUploader::new(
-        settings(),
-        sink,
-        store,
-        Arc::new(Quiet),
-        quarantine,
-        Arc::new(Noon),
-        Stop::default(),
-        shared,
-    )
+    LiveUploader::new(settings, sink, store, Arc::new(Quiet), quarantine, clock, Stop::default(), shared)
 }
 
 /// `count` rows for each of three sites; some share a time, some come late.
@@ -379,4 +405,95 @@ async fn an_emptied_object_behind_the_state_is_never_overwritten_nor_skipped() {
     let report = world.follow(&state_dir, shelf.clone()).await;
     assert_eq!(report.failures.len(), 1, "the state knows more than the sink: {report:?}");
     assert_eq!(shelf.objects.lock().unwrap().keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+}
+
+/// Puts are denied while the switch is on.
+fn denied_while(switch: &Arc<AtomicBool>) -> Script {
+    let switch = Arc::clone(switch);
+    Box::new(move |_, _| if switch.load(Ordering::Relaxed) { Fate::Denied } else { Fate::Fine })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_expire_for_a_while_lose_no_row() {
+    let world = World::with_rows(&rows(0, 30));
+    let state_dir = world.state_dir("state");
+    let expired = Arc::new(AtomicBool::new(false));
+    let shelf = Shelf::new(&state_dir, Objects::new(), denied_while(&expired));
+    let mut following = world.open(&state_dir, shelf.clone(), settings());
+    following.to_the_end().await;
+    for round in 1..4 {
+        expired.store(true, Ordering::Relaxed);
+        world.append(&rows(round * 30, 6).concat());
+        let report = following.to_the_end().await;
+        assert!(matches!(report.error, Some(PassError::Sink(SinkError::Denied(_)))), "{report:?}");
+        expired.store(false, Ordering::Relaxed);
+        world.append(&rows(round * 30 + 6, 24).concat());
+        let report = following.to_the_end().await;
+        assert!(report.error.is_none() && report.failures.is_empty(), "{report:?}");
+        let due: Vec<u32> = (0..(round + 1) * 30).collect();
+        assert_eq!(stored(&shelf.objects.lock().unwrap()), due);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_file_and_a_lost_state_together_double_nothing() {
+    let world = World::with_rows(&rows(0, 30));
+    let state_dir = world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    world.follow(&state_dir, shelf.clone()).await;
+    // Written anew: the first rows are gone, the last are there again, and some are new and later.
+    let lines: Vec<String> =
+        (0..6).map(|n| format!("{},2025-03-01 00:00:00,{}\n", ["A", "B", "C"][n % 3], 30 + n)).collect();
+    std::fs::remove_file(world.folder.path().join("rows.csv")).unwrap();
+    world.append(&format!("SITE,TIME,VALUE\n{}{}", rows(21, 9).concat(), lines.concat()));
+    let lost = world.state_dir("lost");
+    world.follow(&lost, shelf.clone()).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..36).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_keeps_failing_does_not_prolong_the_first_run_of_the_others() {
+    let world = World::with_rows(&rows(0, 30));
+    let state_dir = world.state_dir("state");
+    let refusing: Script = Box::new(|key, _| if key.starts_with("B/") { Fate::Refused } else { Fate::Fine });
+    let shelf = Shelf::new(&state_dir, Objects::new(), refusing);
+    let from_then_on = Fallback::At(Time::new(1_735_700_000, 0).unwrap());
+    let mut following =
+        world.open(&state_dir, shelf.clone(), Settings { fallback: from_then_on, ..settings() });
+    following.to_the_end().await;
+    // A file that appears after the first run is read whole, however old its rows are.
+    let mut later = std::fs::File::create(world.folder.path().join("rows-of-old.csv")).unwrap();
+    std::io::Write::write_all(
+        &mut later,
+        b"SITE,TIME,VALUE\nA,2020-01-01 00:00:00,500\nC,2020-01-01 00:00:00,501\n",
+    )
+    .unwrap();
+    following.to_the_end().await;
+    let stored = stored(&shelf.objects.lock().unwrap());
+    assert!(stored.contains(&500) && stored.contains(&501), "{stored:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_can_be_neither_sent_nor_kept_holds_up_its_own_site_alone() {
+    let world = World::with_rows(&rows(0, 30));
+    world.append("A,no time at all,30\n");
+    world.append(&rows(33, 9).concat());
+    let state_dir = world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    let mut following = world.open(&state_dir, shelf.clone(), settings());
+    // Nothing can be appended to a directory.
+    let quarantine = state_dir.join("T.quarantine.ndjson");
+    std::fs::create_dir(&quarantine).unwrap();
+    let report = following.to_the_end().await;
+    assert!(matches!(report.error, Some(PassError::Quarantine(_))), "{report:?}");
+    let others: Vec<u32> = (0..30).chain(33..42).filter(|n| n % 3 != 0).collect();
+    let so_far = stored(&shelf.objects.lock().unwrap());
+    assert!(others.iter().all(|n| so_far.contains(n)), "{so_far:?}");
+
+    std::fs::remove_dir(&quarantine).unwrap();
+    following.wait_out_pauses();
+    let report = following.to_the_end().await;
+    assert!(report.error.is_none() && report.failures.is_empty(), "{report:?}");
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..30).chain(33..42).collect::<Vec<_>>());
+    assert!(std::fs::read_to_string(&quarantine).unwrap().contains("no time at all"));
 }

@@ -18,8 +18,8 @@ use super::stream::Layout;
 use crate::rows::Schema;
 use crate::source::{Batcher, Intake, Pass, Slot, SourceError, Start, Stopped, TableShape};
 
-/// Rejected rows given in one pass, of each kind; the others come when these are mended.
-pub(super) const REJECTS_MAX: u32 = 1_000;
+/// Rows without a time or a site that are rejected in one pass; the others come when these are mended.
+pub(super) const REJECTS_OUTSIDE_MAX: u32 = 1_000;
 
 /// A pass that is being made.
 pub(super) struct Reading<'a> {
@@ -32,7 +32,8 @@ pub(super) struct Reading<'a> {
     pub(super) pass: Pass,
     /// Something is left that another pass finds without any change of the database.
     pub(super) left_something: bool,
-    pub(super) rejects: u32,
+    /// Rows without a time or a site so far.
+    pub(super) rejects_outside: u32,
     pub(super) infinities: u64,
     pub(super) scratch: String,
 }
@@ -54,7 +55,7 @@ impl<'a> Reading<'a> {
             batcher: Batcher::new(shape.limits),
             pass: Pass::default(),
             left_something: false,
-            rejects: 0,
+            rejects_outside: 0,
             infinities: 0,
             scratch: String::new(),
         }
@@ -182,14 +183,15 @@ impl<'a> Reading<'a> {
         layout: &Layout<'_>,
     ) -> Result<(), Halt> {
         let mut statement = connection.prepare(statement)?;
-        let mut rows = statement.query([REJECTS_MAX])?;
+        // One more than the limit, so that it is said when there are more.
+        let mut rows = statement.query([REJECTS_OUTSIDE_MAX.saturating_add(1)])?;
         while let Some(row) = rows.next()? {
             let reason = match self.site_in_row(row, layout) {
                 Err(reason) => reason,
                 Ok(_) if row.get_ref(layout.time())? == ValueRef::Null => self.no_time(),
                 Ok(site) => format!("site {site} is stored as text and as number; store it in one way"),
             };
-            self.reject(row, layout, reason)?;
+            self.reject_outside(row, layout, reason)?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::cell::{self, Role};
 use super::connection::Halt;
 use super::due::{self, ROWS_PER_LOOK};
 use super::position::is_due;
-use super::reading::{REJECTS_MAX, Reading};
+use super::reading::{REJECTS_OUTSIDE_MAX, Reading};
 use crate::clock;
 use crate::rows::Schema;
 use crate::source::{Reject, Slot, SourceError, Stopped};
@@ -74,7 +74,7 @@ impl Reading<'_> {
         match self.site_in_row(row, layout) {
             Ok(site) if self.wants(&site) => self.slot(&site, layout.table).map(Some),
             Ok(_) => Ok(None),
-            Err(reason) => self.reject(row, layout, reason).map(|()| None),
+            Err(reason) => self.reject_outside(row, layout, reason).map(|()| None),
         }
     }
 
@@ -95,7 +95,11 @@ impl Reading<'_> {
 
     /// Puts a row into its batch, unless it is not due. Gives its cursor where it was.
     fn take(&mut self, row: &Row<'_>, layout: &Layout<'_>, slot: Slot) -> Result<Option<(Time, Tie)>, Halt> {
-        let read = self.instants.read(row.get_ref(layout.time())?);
+        let stored = row.get_ref(layout.time())?;
+        let read = self.instants.read(stored);
+        if let (ValueRef::Null, Err(reason)) = (stored, &read) {
+            return self.reject_outside(row, layout, reason.clone()).map(|()| None);
+        }
         let (read, tie) = match read.and_then(|time| Ok((time, layout.tie_in(row)?))) {
             Ok(read) => read,
             Err(reason) => return self.reject(row, layout, reason).map(|()| None),
@@ -125,17 +129,30 @@ impl Reading<'_> {
         Ok(Some((read.time, tie)))
     }
 
-    pub(super) fn reject(&mut self, row: &Row<'_>, layout: &Layout<'_>, reason: String) -> Result<(), Halt> {
-        if self.rejects == REJECTS_MAX {
+    /// Rejects a row without a time or a site: no cursor ever passes it, so that one beyond the limit
+    /// is met again by a later pass.
+    pub(super) fn reject_outside(
+        &mut self,
+        row: &Row<'_>,
+        layout: &Layout<'_>,
+        reason: String,
+    ) -> Result<(), Halt> {
+        if self.rejects_outside == REJECTS_OUTSIDE_MAX {
             self.pass.notices.push(format!(
-                "more than {REJECTS_MAX} rows of table {} cannot be sent; mend those in quarantine to see the others",
+                "more than {REJECTS_OUTSIDE_MAX} rows of table {} have no time or no site; mend those in quarantine \
+                 to see the others",
                 layout.table.name
             ));
         }
-        self.rejects = self.rejects.saturating_add(1);
-        if self.rejects > REJECTS_MAX {
+        self.rejects_outside = self.rejects_outside.saturating_add(1);
+        if self.rejects_outside > REJECTS_OUTSIDE_MAX {
             return Ok(());
         }
+        self.reject(row, layout, reason)
+    }
+
+    /// Rejects a row that the cursor may pass: it is never left out.
+    fn reject(&mut self, row: &Row<'_>, layout: &Layout<'_>, reason: String) -> Result<(), Halt> {
         let mut text = String::new();
         for column in 0..layout.roles.len() {
             text.push_str(if column > 0 { "," } else { "" });

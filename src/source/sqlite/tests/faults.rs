@@ -162,3 +162,52 @@ fn a_form_of_times_that_does_not_sort_is_refused_at_once() {
     let message = refused(&Database::usual(), TableShape { time, ..shape() });
     assert!(message.contains("time_format") && message.contains("year-month-day"), "{message}");
 }
+
+/// 1,500 rows of site A, their times and values given as SQL of `i`.
+fn many(database: &Database, time: &str, value: &str) {
+    database.run(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 1499)
+         INSERT INTO MET (SITE_ID, DATE_TIME, TA) SELECT 'A', {time}, {value} FROM n"
+    ));
+}
+
+const SECONDS: &str = "strftime('%Y-%m-%d %H:%M:%S', '2025-01-01', i || ' seconds')";
+const NO_TIMES: &str = "printf('2025-01-99 %04d', i)";
+
+#[test]
+fn however_many_due_rows_cannot_be_sent_each_is_rejected_before_the_cursor_passes_it() {
+    for (time, value) in [(SECONDS, "CAST(x'ff' AS TEXT)"), (NO_TIMES, "1.5")] {
+        for index in ["", "DROP INDEX MET_SITE_TIME"] {
+            let database = Database::usual();
+            database.run(index);
+            many(&database, time, value);
+            database.insert("A", "2025-06-01 00:00");
+            let mut recorder = Recorder::default();
+            read(&database, shape(), &mut recorder);
+            assert_eq!(recorder.take(), ["A 2025-06-01T00:00:00Z"]);
+            let rejected: BTreeSet<_> = recorder.rejects.iter().map(|reject| &reject.identity).collect();
+            assert_eq!(rejected.len(), 1_500, "{time}, {value}, {index}");
+        }
+    }
+}
+
+#[test]
+fn rows_without_a_time_are_shown_up_to_a_limit_and_met_again_when_those_are_mended() {
+    for index in ["", "DROP INDEX MET_SITE_TIME"] {
+        let database = Database::usual();
+        database.run(index);
+        many(&database, "NULL", "1.5");
+        database.insert("A", "2025-06-01 00:00");
+        let (mut source, mut recorder) = (database.open(shape()).unwrap(), Recorder::default());
+        let pass = source.pass(&start(), &mut recorder).unwrap();
+        assert_eq!((recorder.take().len(), recorder.rejects.len()), (1, 1_000), "{index}");
+        let notice = "more than 1000 rows of table MET have no time or no site";
+        assert!(pass.notices.iter().any(|said| said.contains(notice)), "{:?}", pass.notices);
+
+        let shown: Vec<_> = std::mem::take(&mut recorder.rejects);
+        database.run("DELETE FROM MET WHERE ID IN (SELECT ID FROM MET WHERE DATE_TIME IS NULL LIMIT 1000)");
+        source.pass(&start(), &mut recorder).unwrap();
+        let new = recorder.rejects.iter().filter(|reject| !shown.contains(reject)).count();
+        assert_eq!((recorder.rejects.len(), new), (500, 500), "{index}");
+    }
+}
