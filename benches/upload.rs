@@ -236,7 +236,7 @@ struct Keep(Vec<Batch>);
 
 impl Intake for Keep {
     fn resume(&mut self, _: &SiteId) -> Result<Resume, Stopped> {
-        Ok(Resume { cursor: Cursor::Start, ahead: Vec::new(), floor: None, paused: false })
+        Ok(Resume { cursor: Cursor::Start, ahead: Vec::new(), floor: None, last_data: None, paused: false })
     }
     fn register(&mut self, _: SourceFile, _: FileOrigin) -> Result<(), Stopped> {
         Ok(())

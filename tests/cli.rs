@@ -1,5 +1,7 @@
 //! The command line, driven from outside: what it prints, what it changes, how it ends.
 
+#[path = "cli/bad_input.rs"]
+mod bad_input;
 mod support;
 
 use std::collections::BTreeMap;
@@ -513,6 +515,7 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
     };
     let work = workdir();
     let unit = include_str!("../systemd/livecosmos@.service");
+    assert!(unit.contains("\nTimeoutStartSec=infinity\n"), "a sink that is away at boot must be waited for");
     assert!(unit.contains("ExecStart=/usr/bin/livecosmos /etc/livecosmos/config.toml %I"));
     work.write("livecosmos@.service", unit.replace("/usr/bin/livecosmos", env!("CARGO_BIN_EXE_livecosmos")));
     let verify = Command::new(analyze)

@@ -11,11 +11,13 @@ mod client;
 mod error;
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Config;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
@@ -23,7 +25,8 @@ use aws_sdk_s3::types::ChecksumAlgorithm;
 use super::settings::{Checksum, S3Settings};
 use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
 use checks::Echo;
-use error::{Place, status};
+use client::Timeouts;
+use error::{Place, is_damage, status};
 
 /// The key that [`Sink::probe`] tries create-if-absent on, after the prefix.
 const PROBE_KEY: &str = ".livecosmos/probe";
@@ -32,6 +35,8 @@ const PROBE_BYTES: &[u8] =
     b"livecosmos tries here whether this server creates an object only where there is none\n";
 /// Keys asked for at once; S3 gives no more.
 const PAGE_KEYS_MAX: usize = 1000;
+/// Fewer are never asked for: up to ten before the first that is wanted come along, see [`start_after`].
+const PAGE_KEYS_MIN: usize = 32;
 
 /// A bucket, or what is below a prefix of one.
 #[derive(Debug)]
@@ -42,6 +47,10 @@ pub struct S3Sink {
     prefix: String,
     checksum: Option<ChecksumAlgorithm>,
     look_first: AtomicBool,
+    timeouts: Timeouts,
+    /// What is wrong with an object that the server stored other than it was sent. Nothing is done after
+    /// it: the next look would take that object for ours.
+    damage: OnceLock<SinkError>,
     place: Place,
 }
 
@@ -67,6 +76,8 @@ impl S3Sink {
             prefix: format!("{}{slash}", settings.prefix),
             checksum: algorithm(settings.checksum),
             look_first: AtomicBool::new(false),
+            timeouts: connected.timeouts,
+            damage: OnceLock::new(),
             place: connected.place,
         })
     }
@@ -82,12 +93,29 @@ impl S3Sink {
     }
 
     /// Sends one conditional put; what is there already is an outcome, not an error.
-    async fn send(&self, key: &str, request: PutObjectFluentBuilder) -> Result<PutOutcome, SinkError> {
-        match request.customize().interceptor(Echo::default()).send().await {
+    async fn send(
+        &self,
+        key: &str,
+        bytes: usize,
+        request: PutObjectFluentBuilder,
+    ) -> Result<PutOutcome, SinkError> {
+        let patience = Config::builder().timeout_config(self.timeouts.of_put(bytes));
+        match request.customize().interceptor(Echo::default()).config_override(patience).send().await {
             Ok(_) => Ok(PutOutcome::Stored),
             Err(error) if status(&error) == Some(412) => Ok(PutOutcome::Exists),
-            Err(error) => Err(self.place.explain(&format!("store '{}{key}'", self.prefix), &error)),
+            Err(error) => {
+                let explained = self.place.explain(&format!("store '{}{key}'", self.prefix), &error);
+                if is_damage(&error) {
+                    self.damage.get_or_init(|| explained.clone());
+                }
+                Err(explained)
+            }
         }
+    }
+
+    /// Fails once an object was damaged.
+    fn check_undamaged(&self) -> Result<(), SinkError> {
+        self.damage.get().cloned().map_or(Ok(()), Err)
     }
 }
 
@@ -95,6 +123,7 @@ impl S3Sink {
 impl Sink for S3Sink {
     async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
         key::check(key)?;
+        self.check_undamaged()?;
         if self.look_first.load(Ordering::Relaxed) && self.metadata(key).await?.is_some() {
             return Ok(PutOutcome::Exists);
         }
@@ -103,12 +132,13 @@ impl Sink for S3Sink {
             .content_type(object.content_type)
             .set_content_encoding(object.content_encoding.map(str::to_owned))
             .set_metadata(Some(object.facts.to_metadata().into_iter().collect()));
-        self.send(key, request).await
+        self.send(key, object.bytes.len(), request).await
     }
 
     /// A bucket that does not exist looks like an absent object here; [`Sink::probe`] tells.
     async fn head(&self, key: &str) -> Result<Option<Facts>, SinkError> {
         key::check(key)?;
+        self.check_undamaged()?;
         let Some(metadata) = self.metadata(key).await? else { return Ok(None) };
         Facts::from_metadata(&metadata.into_iter().collect()).map(Some).map_err(|error| {
             SinkError::Refused(format!("object '{}{key}' in {}: {error}", self.prefix, self.place))
@@ -154,8 +184,10 @@ impl Sink for S3Sink {
     /// the right to list S3 answers 403 where [`Sink::head`] expects 404.
     async fn probe(&self) -> Result<Guard, SinkError> {
         self.list("", "", 1).await?;
-        let try_it =
-            || self.send(PROBE_KEY, self.put_request(PROBE_KEY, ByteStream::from_static(PROBE_BYTES)));
+        let try_it = || {
+            let request = self.put_request(PROBE_KEY, ByteStream::from_static(PROBE_BYTES));
+            self.send(PROBE_KEY, PROBE_BYTES.len(), request)
+        };
         // The first may have been there since an earlier start; the second must find something.
         let guarded = try_it().await? == PutOutcome::Exists || try_it().await? == PutOutcome::Exists;
         self.look_first.store(!guarded, Ordering::Relaxed);
@@ -189,7 +221,7 @@ fn algorithm(checksum: Checksum) -> Option<ChecksumAlgorithm> {
 }
 
 fn page_keys(wanted: usize) -> i32 {
-    i32::try_from(wanted.min(PAGE_KEYS_MAX)).unwrap_or(i32::MAX)
+    i32::try_from(wanted.clamp(PAGE_KEYS_MIN, PAGE_KEYS_MAX)).unwrap_or(i32::MAX)
 }
 
 /// A key below `from` with few keys between them: `start-after` is exclusive, and `from` is not.

@@ -36,9 +36,9 @@ pub struct S3Settings {
     pub allow_http: bool,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
-    /// Longest wait for one request and its answer.
+    /// Longest wait for one request and its answer; a put has a second more for each 64 KiB of its object.
     pub attempt_timeout: Duration,
-    /// Longest wait for an operation: finding credentials, then the request.
+    /// Longest wait for an operation: finding credentials, then the request; longer for a put, as above.
     pub operation_timeout: Duration,
 }
 

@@ -59,6 +59,8 @@ pub struct Resume {
     pub ahead: Vec<FilePosition>,
     /// Rows at or before this time are not due where a floor applies.
     pub floor: Option<Time>,
+    /// The newest time stored for the site.
+    pub last_data: Option<Time>,
     /// Rows of this site are passed over in this pass: it failed and waits for its next try.
     pub paused: bool,
 }
@@ -129,8 +131,11 @@ pub struct Pass {
     pub rows_read: u64,
     /// Bytes read from the source.
     pub bytes_read: u64,
-    /// Rows held back because their time lies in the future.
+    /// Rows held back because their time lies in the future; they come by themselves when it is past.
     pub future_rows: u64,
+    /// What is wrong with single files, each with its remedy, in every pass that meets it: the rows of
+    /// the others were read all the same.
+    pub faults: Vec<String>,
     /// Things the operator should know, each said once by the source: an unfinished last line, a
     /// file that was replaced, a header that changed.
     pub notices: Vec<String>,

@@ -156,3 +156,45 @@ fn raise(ahead: &mut Vec<FilePosition>, file: FileId, offset: u64) {
         None => ahead.push(FilePosition { file, offset }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use livecosmos_state::TableName;
+
+    use super::*;
+
+    fn facts(seq: u64, from: Cursor, to: Cursor) -> Facts {
+        Facts {
+            table: TableName::parse("T").unwrap(),
+            site: SiteId::parse("A").unwrap(),
+            chain: "live".into(),
+            seq,
+            from,
+            to,
+            rows: 1,
+            last_data: Time::new(100, 0).unwrap(),
+            digest: [0; 32],
+            config: String::new(),
+            instance: String::new(),
+            generation: 1,
+        }
+    }
+
+    fn place(offset: u64) -> Cursor {
+        Cursor::File { file: FileId(7), offset }
+    }
+
+    #[test]
+    fn only_the_object_that_begins_where_the_chain_ends_continues_it() {
+        let mut position = Position::start(None);
+        assert!(position.follow(&facts(0, Cursor::Start, place(10))));
+        for (seq, from) in [(1, place(9)), (1, place(11)), (2, place(10)), (0, place(10)), (1, Cursor::Start)]
+        {
+            let before = position.clone();
+            assert!(!position.follow(&facts(seq, from.clone(), place(20))), "{seq} {from}");
+            assert_eq!(position, before, "what does not continue the chain moves nothing");
+        }
+        assert!(position.follow(&facts(1, place(10), place(20))));
+        assert_eq!((position.seq, position.cursor), (2, place(20)));
+    }
+}

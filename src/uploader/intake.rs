@@ -186,7 +186,13 @@ async fn run_lane(
 impl Position {
     /// The same for a source.
     pub(super) fn resume(self, paused: bool) -> Resume {
-        Resume { cursor: self.cursor, ahead: self.ahead, floor: self.floor, paused }
+        Resume {
+            cursor: self.cursor,
+            ahead: self.ahead,
+            floor: self.floor,
+            last_data: self.last_data,
+            paused,
+        }
     }
 }
 

@@ -190,8 +190,21 @@ impl World {
 
     /// A daemon over the files `rows*.csv`.
     fn open(&self, state_dir: &Path, sink: Arc<dyn Sink>, settings: Settings) -> Following {
+        self.open_with(state_dir, sink, settings, 3)
+    }
+
+    /// The same with batches of `batch_rows_max`.
+    fn open_with(
+        &self,
+        state_dir: &Path,
+        sink: Arc<dyn Sink>,
+        settings: Settings,
+        batch_rows_max: usize,
+    ) -> Following {
         let path = self.folder.path().join("rows*.csv");
-        let source = CsvSource::open(csv::Settings { path, delimiter: b',' }, shape()).unwrap();
+        let limits = Limits { batch_rows_max, ..shape().limits };
+        let shape = TableShape { limits, ..shape() };
+        let source = CsvSource::open(csv::Settings { path, delimiter: b',' }, shape).unwrap();
         let watch = Arc::new(Watch::default());
         let uploader = Arc::new(uploader(state_dir, sink, settings, watch.clone()));
         Following { uploader, source: Some(Box::new(source)), watch }
@@ -360,12 +373,18 @@ async fn a_refused_site_stops_no_other_and_is_sent_once_it_is_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_writers_share_a_chain_without_a_row_lost_or_doubled() {
-    let world = World::with_rows(&rows(0, 120));
+    let world = World::with_rows(&rows(0, 30));
     let (one, two) = (world.state_dir("one"), world.state_dir("two"));
     let shelf = Shelf::new(&one, Objects::new(), all_fine());
-    let (first, second) = tokio::join!(world.follow(&one, shelf.clone()), world.follow(&two, shelf.clone()));
-    assert!(first.failures.is_empty() && second.failures.is_empty());
-    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..120).collect::<Vec<_>>());
+    // They cut their batches differently: whoever is second finds a longer or a shorter one.
+    let mut first = world.open_with(&one, shelf.clone(), settings(), 3);
+    let mut second = world.open_with(&two, shelf.clone(), settings(), 5);
+    for round in 1..20 {
+        let (one, two) = tokio::join!(first.to_the_end(), second.to_the_end());
+        assert!(one.failures.is_empty() && two.failures.is_empty(), "{one:?} {two:?}");
+        assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..round * 30).collect::<Vec<_>>());
+        world.append(&rows(round * 30, 30).concat());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -457,7 +476,7 @@ async fn a_site_that_keeps_failing_does_not_prolong_the_first_run_of_the_others(
     let state_dir = world.state_dir("state");
     let refusing: Script = Box::new(|key, _| if key.starts_with("B/") { Fate::Refused } else { Fate::Fine });
     let shelf = Shelf::new(&state_dir, Objects::new(), refusing);
-    let from_then_on = Fallback::At(Time::new(1_735_700_000, 0).unwrap());
+    let from_then_on = Fallback::At(Time::new(1_735_689_600, 0).unwrap());
     let mut following =
         world.open(&state_dir, shelf.clone(), Settings { fallback: from_then_on, ..settings() });
     following.to_the_end().await;

@@ -1,5 +1,6 @@
 //! A model of the uploader: it keeps what a state keeps, and stores in memory.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -53,6 +54,10 @@ pub(crate) struct Uploader {
     pub(crate) batches_until_crash: Option<usize>,
     /// Batches of this site fail.
     pub(crate) failing: Option<SiteId>,
+    /// After so many questions whether to stop the answer is yes.
+    pub(crate) stops_after: Option<usize>,
+    /// Such questions so far.
+    pub(crate) questions: Cell<usize>,
     /// The sites asked for in this pass.
     pub(crate) asked: Vec<SiteId>,
     gave_up: bool,
@@ -74,6 +79,8 @@ impl Default for Uploader {
             only: None,
             batches_until_crash: None,
             failing: None,
+            stops_after: None,
+            questions: Cell::new(0),
             asked: Vec::new(),
             gave_up: false,
             behind: false,
@@ -146,6 +153,7 @@ impl Intake for Uploader {
             cursor: standing.cursor.clone().unwrap_or(Cursor::Start),
             ahead: standing.ahead.clone(),
             floor: standing.floor,
+            last_data: standing.last_data,
             paused: self.paused.contains(site),
         })
     }
@@ -204,7 +212,8 @@ impl Intake for Uploader {
     }
 
     fn stopped(&self) -> bool {
-        false
+        self.questions.set(self.questions.get() + 1);
+        self.stops_after.is_some_and(|questions| self.questions.get() > questions)
     }
 }
 

@@ -255,6 +255,51 @@ fn a_file_deleted_under_the_reader_is_read_to_its_end_first() {
     assert_eq!(uploader.pass(&mut source).bytes_read, 0);
 }
 
+/// A file of which site `B` cannot be stored was deleted, and another lies in its place.
+fn replaced_while_a_site_fails(folder: &Folder) -> (livecosmos::source::csv::CsvSource, Uploader) {
+    folder.write("x.csv", format!("{HEADER}{}{}", rows_of_a(0..2), row("B", 0, 0)));
+    let (mut source, mut uploader) = (folder.open("x.csv"), Uploader::default());
+    uploader.failing = Some(site("B"));
+    assert_eq!(uploader.follow(&mut source), stored_of_a(0..2));
+    folder.remove("x.csv");
+    folder.write("x.csv", format!("{HEADER}{}{}", rows_of_a(2..4), row("B", 1, 1)));
+    (source, uploader)
+}
+
+#[test]
+fn a_site_that_fails_does_not_keep_the_others_from_the_file_that_replaced_its_own() {
+    let folder = Folder::new();
+    let (mut source, mut uploader) = replaced_while_a_site_fails(&folder);
+    let pass = uploader.pass(&mut source);
+    assert_eq!(uploader.take(), stored_of_a(2..4));
+    assert_eq!(pass.notices.len(), 1, "{:?}", pass.notices);
+    assert!(pass.notices[0].contains("is kept open until all of its rows are stored"), "{:?}", pass.notices);
+    // The next replacement finds the first file still waiting.
+    uploader.pass(&mut source);
+    folder.remove("x.csv");
+    folder.write("x.csv", format!("{HEADER}{}{}", rows_of_a(4..6), row("B", 2, 2)));
+    assert_eq!(uploader.follow(&mut source), stored_of_a(4..6));
+    assert_eq!(uploader.durable.files.len(), 3);
+
+    uploader.failing = None;
+    assert_eq!(uploader.follow(&mut source), [stored("B", 0, 0), stored("B", 1, 1), stored("B", 2, 2)]);
+    folder.append("x.csv", rows_of_a(6..7));
+    assert_eq!(uploader.follow(&mut source), stored_of_a(6..7));
+    assert_eq!(uploader.pass(&mut source).bytes_read, 0);
+}
+
+#[test]
+fn reading_some_sites_goes_on_in_the_file_that_replaced_theirs() {
+    let folder = Folder::new();
+    folder.write("x.csv", format!("{HEADER}{}", rows_of_a(0..2)));
+    let (mut source, mut uploader) = (folder.open("x.csv"), Uploader::default());
+    uploader.only = Some(std::collections::BTreeSet::from([site("A")]));
+    assert_eq!(uploader.follow(&mut source), stored_of_a(0..2));
+    folder.remove("x.csv");
+    folder.write("x.csv", format!("{HEADER}{}", rows_of_a(2..4)));
+    assert_eq!(uploader.follow(&mut source), stored_of_a(2..4));
+}
+
 #[test]
 fn a_file_moved_far_away_under_the_reader_is_read_to_its_end() {
     let folder = Folder::new();
@@ -379,8 +424,13 @@ fn a_bad_file_among_good_ones_is_said_once_and_stops_none() {
     assert_eq!(uploader.take(), stored_of_a(0..2));
     assert_eq!(pass.notices.len(), 1);
     assert!(pass.notices[0].contains("a.csv has no column 'TIME'"), "{:?}", pass.notices);
+    assert_eq!(pass.faults, pass.notices);
     let again = uploader.pass(&mut source);
     assert_eq!((again.notices.len(), again.bytes_read), (0, 0));
+    assert_eq!(again.faults, pass.faults, "as long as it is bad it is a fault");
+    folder.write("a.csv", format!("{HEADER}{}", rows_of_a(2..4)));
+    assert_eq!(uploader.pass(&mut source).faults, [""; 0]);
+    assert_eq!(uploader.take(), stored_of_a(2..4));
 }
 
 #[test]
@@ -430,4 +480,34 @@ fn a_file_may_be_one_sites_by_configuration() {
     folder.shape.site = SiteRule::Fixed(site("ALIC1"));
     folder.write("x.csv", "TIME,V\n2025-01-01T00:00:00Z,0\n");
     assert_eq!(Uploader::default().follow(&mut folder.open("x.csv")), ["ALIC1 2025-01-01T00:00:00Z 0"]);
+}
+
+#[test]
+fn a_site_that_recovers_does_not_repeat_what_the_new_file_has_of_the_old_one() {
+    for is_crashed in [false, true] {
+        let mut folder = Folder::new();
+        folder.shape.limits.batch_rows_max = 2;
+        let rows_of_b = |minutes: std::ops::Range<u32>| {
+            minutes.map(|minute| row("B", minute, minute)).collect::<String>()
+        };
+        folder.write("x.csv", format!("{HEADER}{}{}", rows_of_a(0..2), rows_of_b(0..4)));
+        let (mut source, mut uploader) = (folder.open("x.csv"), Uploader::default());
+        uploader.failing = Some(site("B"));
+        uploader.pass(&mut source);
+        folder.remove("x.csv");
+        folder.write("x.csv", format!("{HEADER}{}{}", rows_of_a(1..4), rows_of_b(2..6)));
+        assert_eq!(uploader.follow(&mut source), [stored_of_a(0..2), stored_of_a(2..4)].concat());
+        uploader.failing = None;
+        if is_crashed {
+            // Between the old file's rows and the new one's.
+            uploader.batches_until_crash = Some(2);
+            uploader.try_pass(&mut source).unwrap_err();
+            uploader.batches_until_crash = None;
+            source = folder.open("x.csv");
+        }
+        uploader.pass(&mut source);
+        let expected: Vec<String> = (0..6).map(|minute| stored("B", minute, minute)).collect();
+        assert_eq!(uploader.take(), expected, "crashed: {is_crashed}");
+        assert_eq!(uploader.follow(&mut source), [""; 0]);
+    }
 }

@@ -172,6 +172,36 @@ async fn a_server_that_hangs_is_given_up_in_time() {
     assert!(message.contains("no answer in time") && message.contains("200ms"), "{message}");
 }
 
+/// A body of 64 KiB has a second more than the tiny one above.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_larger_object_is_given_more_time() {
+    let server = s3s::start();
+    let front = Front::before(server.address());
+    let mut settings = settings(&front.endpoint(), server.bucket(), "p");
+    settings.attempt_timeout = Duration::from_millis(200);
+    let sink = open(&settings, server.client()).await;
+    front.fail_next(1, "PUT", Fault::Stall);
+    let error = sink.put(&key(0), &object(0, vec![b'x'; 64 << 10])).await.expect_err("no answer comes");
+    assert_eq!(kind(&error), "retry", "{error}");
+    let message = error.to_string();
+    assert!(message.contains("no answer in time") && message.contains("1.2s"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_head_of_a_chain_is_found_with_one_request() {
+    let server = s3s::start();
+    let front = Front::before(server.address());
+    let sink = open(&settings(&front.endpoint(), server.bucket(), "p"), server.client()).await;
+    for seq in 0..10 {
+        assert_eq!(server.client().put(&format!("p/{}", key(seq)), b"x"), 200);
+    }
+    // As the head is looked for: whatever the ending.
+    let last = key(9);
+    let (prefix, from) = ("ALIC1/", last.strip_suffix(".ndjson").expect("an ending"));
+    assert_eq!(sink.list(prefix, from, 1).await.expect("listed"), [last.as_str()]);
+    assert_eq!(front.count("GET", 200), 1, "{:?}", front.exchanges());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn https_to_a_server_without_it_says_so() {
     let server = s3s::start();
@@ -218,7 +248,16 @@ async fn a_server_that_stored_something_else_is_not_believed() {
     let sink = open(&settings(&format!("http://{}", liar()), "b", "p"), &nobody()).await;
     let error = sink.put(&key(0), &object(0, "x")).await.expect_err("the checksum is another");
     assert_eq!(kind(&error), "fatal", "{error}");
-    assert!(error.to_string().contains("the server stored AAAAAAAAAAA= where "), "{error}");
+    let message = error.to_string();
+    assert!(message.contains("the server stored AAAAAAAAAAA= where "), "{message}");
+    assert!(message.contains("remove it before you start again"), "{message}");
+    // A second look would find that object with our facts, and take it as stored.
+    for error in [
+        sink.put(&key(0), &object(0, "x")).await.expect_err("nothing is sent any more"),
+        sink.head(&key(0)).await.expect_err("nothing is looked at any more"),
+    ] {
+        assert_eq!((kind(&error), error.to_string()), ("fatal", message.clone()));
+    }
 }
 
 /// Answers one request with a checksum that is not that of its body.

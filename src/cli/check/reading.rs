@@ -38,7 +38,7 @@ pub(super) fn first_rows(table: &TableConfig, now: Time) -> Result<Seen, SourceE
 
 impl Intake for Seen {
     fn resume(&mut self, _site: &SiteId) -> Result<Resume, Stopped> {
-        Ok(Resume { cursor: Cursor::Start, ahead: Vec::new(), floor: None, paused: false })
+        Ok(Resume { cursor: Cursor::Start, ahead: Vec::new(), floor: None, last_data: None, paused: false })
     }
 
     fn register(&mut self, _file: SourceFile, _origin: FileOrigin) -> Result<(), Stopped> {

@@ -1,5 +1,7 @@
 //! Finds out where the bucket is and who asks, as every AWS tool does.
 
+use std::time::Duration;
+
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
@@ -17,21 +19,56 @@ use crate::sink::settings::{Checksum, S3Settings};
 /// Servers other than AWS sign with it unless told otherwise.
 const REGION_OF_OTHERS: &str = "us-east-1";
 
-/// A client and how to name what it reaches.
+/// Slower than this, an upload is given up and begun again.
+const UPLOAD_BYTES_PER_S_MIN: u64 = 64 << 10;
+
+/// A client, how long it waits, and how to name what it reaches.
 pub(super) struct Connected {
     pub(super) client: Client,
+    pub(super) timeouts: Timeouts,
     pub(super) place: Place,
+}
+
+/// How long requests may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeouts {
+    connect: Duration,
+    attempt: Duration,
+    operation: Duration,
+}
+
+impl Timeouts {
+    fn new(settings: &S3Settings) -> Self {
+        Self {
+            connect: settings.connect_timeout,
+            attempt: settings.attempt_timeout,
+            operation: settings.operation_timeout,
+        }
+    }
+
+    /// Of a put: longer by the time that its body takes on the slowest link that is borne, or a large
+    /// object would never get through one.
+    pub(super) fn of_put(self, bytes: usize) -> TimeoutConfig {
+        let upload = Duration::from_secs(bytes as u64 / UPLOAD_BYTES_PER_S_MIN);
+        Self { attempt: self.attempt + upload, operation: self.operation + upload, ..self }.config()
+    }
+
+    fn config(self) -> TimeoutConfig {
+        TimeoutConfig::builder()
+            .connect_timeout(self.connect)
+            .operation_attempt_timeout(self.attempt)
+            .operation_timeout(self.operation)
+            .build()
+    }
 }
 
 pub(super) async fn connect(settings: &S3Settings, loader: ConfigLoader) -> Result<Connected, SinkError> {
     let region = region(settings).await?;
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(settings.connect_timeout)
-        .operation_attempt_timeout(settings.attempt_timeout)
-        .operation_timeout(settings.operation_timeout)
-        .build();
-    let mut loader =
-        loader.region(Region::new(region)).retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+    let timeouts = Timeouts::new(settings);
+    let mut loader = loader
+        .region(Region::new(region))
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts.config());
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
     }
@@ -41,7 +78,7 @@ pub(super) async fn connect(settings: &S3Settings, loader: ConfigLoader) -> Resu
     }
     let config = loader.load().await;
     let place = Place::new(settings, config.endpoint_url());
-    Ok(Connected { client: client(settings, &config), place })
+    Ok(Connected { client: client(settings, &config), timeouts, place })
 }
 
 fn client(settings: &S3Settings, config: &SdkConfig) -> Client {
@@ -111,6 +148,20 @@ mod tests {
             ["", "s3.example", "ftp://s3.example", "https://", "https:///b", "https://h/?x", "http://h"]
         {
             assert!(matches!(check_endpoint(bad, false), Err(SinkError::Fatal(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_large_object_has_the_time_that_it_takes_on_a_slow_link() {
+        let seconds = Duration::from_secs;
+        let timeouts = Timeouts { connect: seconds(5), attempt: seconds(60), operation: seconds(90) };
+        for (bytes, attempt, operation) in
+            [(0, 60, 90), (65_535, 60, 90), (65_536, 61, 91), (8 << 20, 188, 218)]
+        {
+            let config = timeouts.of_put(bytes);
+            assert_eq!(config.operation_attempt_timeout(), Some(seconds(attempt)), "{bytes}");
+            assert_eq!(config.operation_timeout(), Some(seconds(operation)), "{bytes}");
+            assert_eq!(config.connect_timeout(), Some(seconds(5)), "{bytes}");
         }
     }
 

@@ -61,6 +61,11 @@ pub(super) fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
+/// Whether the server stored other bytes than were sent.
+pub(super) fn is_damage<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
+    matches!(find::<CheckError>(error), Some(CheckError::Damaged { .. }))
+}
+
 /// What follows from an error, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Verdict {
@@ -87,10 +92,11 @@ impl CheckError {
             Self::PlainHttp(_) => {
                 Verdict::Fatal(format!("{self}; use https, or set allow_http = true in [sink.s3]"))
             }
-            // It is stored, and the next look finds it: no retry would replace it.
-            Self::Damaged { .. } => {
-                Verdict::Fatal(format!("{self}; remove that object and check the server's disks and memory"))
-            }
+            // It is stored, and the next start finds it and takes it for ours: no retry would replace it.
+            Self::Damaged { .. } => Verdict::Fatal(format!(
+                "{self}; stop this daemon, compare the object with its rows, and unless they are the same remove it \
+                 before you start again, which would take it as stored; then check the server's disks and memory"
+            )),
         }
     }
 

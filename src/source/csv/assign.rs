@@ -24,6 +24,8 @@ pub(super) struct Known {
     pub(super) mark: Position,
     /// Where it lies now, if anywhere.
     pub(super) place: Option<Place>,
+    /// What looked like it is another file.
+    pub(super) is_disowned: bool,
 }
 
 impl Known {
@@ -43,6 +45,8 @@ pub(super) enum Place {
         file: File,
         /// No path leads to it any more, so that what lies in its place has replaced it.
         is_deleted: bool,
+        /// This process has read it to its end: what has replaced it need not wait.
+        is_read: bool,
     },
 }
 
@@ -64,7 +68,7 @@ pub(super) fn claim(known: &mut [Known], sightings: Vec<Sighting>, sights: &mut 
         by_base.entry(sighting.base).or_default().push(sighting);
     }
     // Of a file that was rewritten in place the latest known form comes first.
-    for known in known.iter_mut().rev().filter(|known| known.place.is_none()) {
+    for known in known.iter_mut().rev().filter(|known| known.place.is_none() && !known.is_disowned) {
         let Some(candidates) = by_base.get_mut(&Base::of(known.record.file)) else { continue };
         let (mut holders, others): (Vec<_>, Vec<_>) = std::mem::take(candidates)
             .into_iter()
@@ -133,8 +137,13 @@ pub(super) fn identify(known: &[Known], mut left: Vec<Sighting>, sights: &mut Si
         let last_known = known.iter().rposition(|known| is_before(known.record.file));
         let last = last_new.or(last_known.map(|index| known[index].record.file));
         let succeeds = known.iter().rposition(|known| Path::new(&known.record.path) == sighting.path);
-        let replaces = succeeds.or(last_known).filter(|index| known[*index].is_gone());
-        let file = last.map_or_else(|| sighting.base.first(), Base::after);
+        let disowned =
+            known.iter().position(|known| known.is_disowned && Base::of(known.record.file) == sighting.base);
+        let replaces = disowned.or(succeeds.or(last_known).filter(|index| known[*index].is_gone()));
+        let mut file = last.map_or_else(|| sighting.base.first(), Base::after);
+        while known.iter().any(|known| known.record.file == file) {
+            file = Base::after(file);
+        }
         new.push(New { sighting, file, replaces, succeeds });
     }
     new

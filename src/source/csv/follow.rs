@@ -26,6 +26,9 @@ const HELD_FILES_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Progress {
     pub(super) read: Position,
+    /// Rows before `read` were given up: the file is to be read again from what is covered. This waits
+    /// until it can be read.
+    pub(super) is_behind: bool,
     /// The file as it was when it was read to its end.
     pub(super) done: Option<Stamp>,
     /// The first row that was passed over because its site was paused: nothing behind it is covered.
@@ -45,6 +48,7 @@ impl Progress {
     fn new(columns: Arc<Columns>, site: Option<SiteId>) -> Self {
         Self {
             read: Position::START,
+            is_behind: false,
             done: None,
             passed_over: None,
             lines: None,
@@ -102,9 +106,20 @@ impl CsvSource {
             unsaved_bytes_max: self.checkpoint_bytes,
         };
         for index in 0..survey.files.len() {
+            let rows_before = reading.pass.rows_read;
             match self.read_file(survey, index, &mut reading) {
+                Ok(()) if reading.pass.rows_read > rows_before => {
+                    if survey.register_successor(index, reading.intake)? {
+                        // The sites are asked anew where they stand.
+                        (reading.batcher, reading.sites) =
+                            (Batcher::new(self.shape.limits), Sites::default());
+                    }
+                }
                 Ok(()) => {}
                 Err(ReadError::Stopped(stopped)) => return Err(stopped.into()),
+                Err(ReadError::OtherContent) => {
+                    self.disowned.insert(survey.files[index].record.file);
+                }
                 Err(ReadError::File(fault)) => {
                     survey.faults.push((PathBuf::from(&survey.files[index].record.path), fault));
                 }
@@ -119,10 +134,11 @@ impl CsvSource {
         index: usize,
         reading: &mut Reading<'_>,
     ) -> Result<(), ReadError> {
-        let Some(mut opened) = self.open_file(&survey.files[index], reading).map_err(ReadError::File)? else {
+        let Some(mut opened) = self.open_file(&survey.files[index], reading)? else {
             return Ok(());
         };
-        reading.sites.begin_file(survey.files[index].record.file, survey.files[index].record.covered);
+        let record = &survey.files[index].record;
+        reading.sites.begin_file(record.file, record.covered, opened.records.offset());
         loop {
             let began = opened.records.offset();
             let stretch = match self.read_stretch(&mut opened, &survey.files[index].record, reading) {
@@ -132,6 +148,10 @@ impl CsvSource {
             };
             // Batches never span two files, and what was read before a fault is good.
             reading.batcher.close_all(reading.intake)?;
+            if matches!(stretch, Err(ReadError::OtherContent)) {
+                reading.pass.bytes_read += opened.records.stream().bytes_read();
+                return Err(ReadError::OtherContent);
+            }
             reading.unsaved_bytes += opened.records.offset() - began;
             self.remember(&opened, &survey.files[index], stretch.as_ref().ok().copied());
             if reading.start.only.is_none() {
@@ -150,12 +170,12 @@ impl CsvSource {
     }
 
     /// Opens a file where reading goes on; `None` if nothing was added to it.
-    fn open_file(&self, tracked: &Tracked, reading: &mut Reading<'_>) -> Result<Option<Opened>, Fault> {
+    fn open_file(&self, tracked: &Tracked, reading: &mut Reading<'_>) -> Result<Option<Opened>, ReadError> {
         let record = &tracked.record;
         let progress = self.progress.get(&record.file);
         let covered = Position { offset: record.covered, check: record.check };
         let progress_ahead =
-            progress.filter(|progress| !reading.start.behind && progress.read.offset >= covered.offset);
+            progress.filter(|progress| !progress.is_behind && progress.read.offset >= covered.offset);
         let mut from = progress_ahead.map_or(covered, |progress| progress.read);
         let is_done = |stamp: Stamp| progress_ahead.is_some_and(|progress| progress.done == Some(stamp));
         let (file, columns, site) = match &tracked.place {
@@ -175,7 +195,8 @@ impl CsvSource {
         if is_done(stamp) {
             return Ok(None);
         }
-        let (records, bytes_read) = Records::resume(file, from, self.settings.delimiter)?;
+        let is_stopped = || reading.intake.stopped();
+        let (records, bytes_read) = Records::resume(file, from, self.settings.delimiter, &is_stopped)?;
         let Some(records) = records else {
             // It changed since it was surveyed: the next pass sees what it is now.
             reading.pass.bytes_read += bytes_read;
@@ -226,6 +247,7 @@ impl CsvSource {
             .entry(file)
             .or_insert_with(|| Progress::new(Arc::clone(&opened.columns), opened.site.clone()));
         progress.read = opened.records.position();
+        progress.is_behind = false;
         progress.passed_over = opened.passed_over;
         progress.done = matches!(stretch, Some(Stretch::End { .. })).then_some(opened.stamp);
         progress.lines = opened.lines.map(|lines| lines + opened.records.lines_done());
@@ -301,7 +323,13 @@ mod tests {
 
     impl Intake for Log {
         fn resume(&mut self, _: &SiteId) -> Result<Resume, Stopped> {
-            Ok(Resume { cursor: Cursor::Start, ahead: Vec::new(), floor: None, paused: false })
+            Ok(Resume {
+                cursor: Cursor::Start,
+                ahead: Vec::new(),
+                floor: None,
+                last_data: None,
+                paused: false,
+            })
         }
 
         fn register(&mut self, _: SourceFile, _: FileOrigin) -> Result<(), Stopped> {

@@ -8,6 +8,7 @@ use livecosmos_state::{FileId, SiteId};
 use super::fault::Fault;
 use super::records::{Position, Records, Step};
 use super::stream::Stream;
+use crate::source::Stopped;
 
 /// The low bits of a [`FileId`] count how often a file with these first lines was rewritten in place.
 const ERA_BITS: u32 = 16;
@@ -142,12 +143,16 @@ fn named(mut header: Header) -> Header {
     header
 }
 
-/// Counts the uncompressed bytes of `file`. Returns the bytes read for it, too.
-pub(super) fn measure(file: File) -> io::Result<(u64, u64)> {
+/// Counts the uncompressed bytes of `file`. Returns the bytes read for it, too. `is_stopped` is asked
+/// now and then, and ends it with an error.
+pub(super) fn measure(file: File, is_stopped: &dyn Fn() -> bool) -> io::Result<(u64, u64)> {
     let mut stream = Stream::new(file)?;
     let mut piece = vec![0; 256 << 10];
     let mut len = 0;
     loop {
+        if is_stopped() {
+            return Err(io::Error::other(Stopped));
+        }
         match stream.read(&mut piece)? {
             0 => return Ok((len, stream.bytes_read())),
             read => len += read as u64,

@@ -37,11 +37,13 @@ use self::follow::{CHECKPOINT_BYTES, Progress};
 use self::head::{Head, read_head};
 use self::listing::Listing;
 use self::sights::Sights;
-use super::{Intake, Pass, Source, SourceError, Start, TableShape};
+use super::{Intake, Pass, Source, SourceError, Start, Stopped, TableShape};
 
 /// Files that vanished are remembered up to this number, the newest of them, so that one that comes
 /// back is not read twice.
 pub const GONE_FILES_MAX: usize = 1000;
+/// Rounds of a pass: each finds one content more that a file had before, of all that the sink knows.
+const ROUNDS_MAX: usize = 16;
 /// Notices are remembered up to this number, so that each is said once.
 const NOTICES_KEPT_MAX: usize = 1000;
 
@@ -64,6 +66,9 @@ pub struct CsvSource {
     checkpoint_bytes: u64,
     /// What this process has read, file by file.
     progress: HashMap<FileId, Progress>,
+    /// Identities that files were given by their first lines, until it showed that the rows stored
+    /// under them are of other content.
+    disowned: HashSet<FileId>,
     /// The sites that `progress` is about.
     only: Option<BTreeSet<SiteId>>,
     /// Notices given: each is said once.
@@ -84,7 +89,8 @@ impl CsvSource {
         let listing = Listing::new(&settings.path)?;
         let (sights, progress, said) = (Sights::default(), HashMap::new(), HashSet::new());
         let checkpoint_bytes = CHECKPOINT_BYTES;
-        Ok(Self { settings, shape, listing, sights, checkpoint_bytes, progress, only: None, said })
+        let (disowned, only) = (HashSet::new(), None);
+        Ok(Self { settings, shape, listing, sights, checkpoint_bytes, progress, disowned, only, said })
     }
 
     /// For messages: what is followed.
@@ -114,6 +120,24 @@ impl CsvSource {
         Ok(Some(header))
     }
 
+    /// Surveys the files and reads what is due. Files that got wrong identities are in `disowned`
+    /// afterwards; another round gives them their own.
+    fn round(&mut self, start: &Start, intake: &mut dyn Intake, pass: &mut Pass) -> Result<(), SourceError> {
+        let mut survey = self.survey(start, &|| intake.stopped());
+        if intake.stopped() {
+            // What could not be looked at would seem to be faulty.
+            return Err(Stopped.into());
+        }
+        survey.register(intake)?;
+        self.disowned.clear();
+        self.read_all(start, &mut survey, intake, pass)?;
+        pass.faults = survey.check(&self.settings.path)?;
+        pass.bytes_read += self.sights.bytes_read;
+        pass.notices.append(&mut survey.notices);
+        pass.files = survey.into_files();
+        Ok(())
+    }
+
     /// Of `notices`, those not given before.
     fn news(&mut self, notices: Vec<String>) -> Vec<String> {
         if self.said.len() > NOTICES_KEPT_MAX {
@@ -129,14 +153,19 @@ impl Source for CsvSource {
             self.only.clone_from(&start.only);
             self.progress.clear();
         }
+        if start.behind {
+            self.progress.values_mut().for_each(|progress| progress.is_behind = true);
+        }
         let mut pass = Pass::default();
-        let mut survey = self.survey(start);
-        survey.register(intake)?;
-        self.read_all(start, &mut survey, intake, &mut pass)?;
-        survey.check(&self.settings.path)?;
-        pass.bytes_read += self.sights.bytes_read;
-        pass.notices = self.news(std::mem::take(&mut survey.notices));
-        pass.files = survey.into_files();
+        self.round(start, intake, &mut pass)?;
+        for _ in 1..ROUNDS_MAX {
+            if self.disowned.is_empty() {
+                break;
+            }
+            let again = Start { files: std::mem::take(&mut pass.files), ..start.clone() };
+            self.round(&again, intake, &mut pass)?;
+        }
+        pass.notices = self.news(std::mem::take(&mut pass.notices));
         Ok(pass)
     }
 }

@@ -1,5 +1,6 @@
 //! Reads the rows of one file: which are due, which cannot be sent, and what their cells are.
 
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
@@ -65,6 +66,9 @@ pub(super) enum Stretch {
 pub(super) enum ReadError {
     /// The file's fault.
     File(Fault),
+    /// Rows of a site are said to be stored that are not in this file: it begins as the one they are
+    /// from, and goes on otherwise.
+    OtherContent,
     /// Asked to stop.
     Stopped(Stopped),
 }
@@ -75,15 +79,22 @@ impl From<Stopped> for ReadError {
     }
 }
 
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        let is_stop = error.get_ref().is_some_and(|inner| inner.is::<Stopped>());
+        if is_stop { Self::Stopped(Stopped) } else { Self::File(Fault::from(error)) }
+    }
+}
+
 impl Reader<'_> {
     /// Reads on until about `bytes_max` bytes later.
     pub(super) fn read(&mut self, records: &mut Records, bytes_max: u64) -> Result<Stretch, ReadError> {
         let until = records.offset().saturating_add(bytes_max);
         while records.offset() < until {
-            match records.advance().map_err(|error| ReadError::File(Fault::from(error)))? {
+            match records.advance()? {
                 Step::Record => self.row(records)?,
                 Step::Broken => self.reject_broken(records)?,
-                Step::End { is_held_back } => return Ok(Stretch::End { is_held_back }),
+                Step::End { is_held_back } => return self.end(records, is_held_back),
             }
             self.pass.rows_read += 1;
             if self.pass.rows_read.is_multiple_of(ROWS_PER_STOP_CHECK) && self.intake.stopped() {
@@ -93,11 +104,21 @@ impl Reader<'_> {
         Ok(Stretch::More)
     }
 
-    fn row(&mut self, records: &Records) -> Result<(), Stopped> {
+    fn end(&self, records: &Records, is_held_back: bool) -> Result<Stretch, ReadError> {
+        // What is still being compressed will be longer.
+        let stream = records.stream();
+        let is_whole = !stream.is_gzip() || stream.ends_for_good();
+        if is_whole && !self.sites.are_proven() {
+            return Err(ReadError::OtherContent);
+        }
+        Ok(Stretch::End { is_held_back })
+    }
+
+    fn row(&mut self, records: &Records) -> Result<(), ReadError> {
         let (bytes, bounds) = records.fields();
         let Ok(text) = std::str::from_utf8(bytes) else {
             let reason = "it is not UTF-8; convert the file, or mend the line";
-            return self.reject(records, None, reason.to_owned());
+            return Ok(self.reject(records, None, reason.to_owned())?);
         };
         let columns = self.facts.columns;
         if bounds.len() != columns.width() {
@@ -106,7 +127,7 @@ impl Reader<'_> {
                 bounds.len(),
                 columns.width()
             );
-            return self.reject(records, None, reason);
+            return Ok(self.reject(records, None, reason)?);
         }
         let row = Row { records, text, bounds };
         match (self.facts.site, columns.schema.site) {
@@ -116,11 +137,15 @@ impl Reader<'_> {
         }
     }
 
-    fn row_of_site(&mut self, site_text: &str, row: &Row<'_>) -> Result<(), Stopped> {
+    fn row_of_site(&mut self, site_text: &str, row: &Row<'_>) -> Result<(), ReadError> {
         let offset = row.records.record_offset();
         let Some(site) = self.sites.find(site_text, self.batcher) else {
             return self.row_of_new_site(site_text, row);
         };
+        if !site.is_proven {
+            let (stored_until, last_data) = (site.due_from, site.last_data);
+            return self.prove(row, stored_until, last_data);
+        }
         let Some(slot) = site.slot.filter(|_| offset >= site.due_from) else { return Ok(()) };
         if site.is_paused {
             self.passed_over.get_or_insert_with(|| row.records.record_position());
@@ -134,10 +159,7 @@ impl Reader<'_> {
             self.start.now,
         ) {
             Ok(time) => time,
-            Err(refusal) => {
-                self.pass.future_rows += u64::from(refusal.is_future);
-                return self.reject(row.records, Some(site_text), refusal.reason);
-            }
+            Err(reason) => return Ok(self.reject(row.records, Some(site_text), reason)?),
         };
         if floor.is_some_and(|floor| time.time <= floor) {
             return Ok(());
@@ -150,19 +172,38 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Passes over a row before `stored_until`, where a stored row of this site ends: if none does, the
+    /// rows that are stored were in another file that began like this one.
     #[cold]
-    fn row_of_new_site(&mut self, site_text: &str, row: &Row<'_>) -> Result<(), Stopped> {
+    fn prove(&mut self, row: &Row<'_>, stored_until: u64, last_data: Option<Time>) -> Result<(), ReadError> {
+        if row.records.offset() < stored_until {
+            return Ok(());
+        }
+        // The last line of a file may have got its line end later.
+        let line = row.records.record().trim_ascii_end();
+        let ends_there = row.records.record_offset() + line.len() as u64 <= stored_until;
+        let time = self.shape.time.read(row.cell(self.facts.columns.schema.time).trim());
+        let is_stored = time.is_ok_and(|time| last_data.is_none_or(|last| time.time <= last));
+        if !ends_there || !is_stored {
+            return Err(ReadError::OtherContent);
+        }
+        self.sites.prove();
+        Ok(())
+    }
+
+    #[cold]
+    fn row_of_new_site(&mut self, site_text: &str, row: &Row<'_>) -> Result<(), ReadError> {
         let trimmed = site_text.trim();
         if trimmed.is_empty() || self.facts.columns.is_null(trimmed) {
             let reason = "its site is empty; mend the line".to_owned();
-            return self.reject(row.records, None, reason);
+            return Ok(self.reject(row.records, None, reason)?);
         }
         match SiteId::parse(trimmed) {
             Ok(site) => {
                 self.sites.admit(site_text, &site, self.shape, self.start, self.batcher, self.intake)?;
                 self.row_of_site(site_text, row)
             }
-            Err(error) => self.reject(row.records, None, format!("{error}, or mend the line")),
+            Err(error) => Ok(self.reject(row.records, None, format!("{error}, or mend the line"))?),
         }
     }
 
@@ -241,18 +282,11 @@ impl<'r> Row<'r> {
     }
 }
 
-/// Reads the time column; neighbours often have the same time.
+/// Reads the time column; neighbours often have the same time. The error says why a row is refused.
 #[derive(Debug, Default)]
 pub(super) struct Times {
     text: String,
     time: Option<RowTime>,
-}
-
-/// Why a row is refused for its time.
-#[derive(Debug)]
-struct Refusal {
-    reason: String,
-    is_future: bool,
 }
 
 impl Times {
@@ -263,7 +297,7 @@ impl Times {
         columns: &Columns,
         shape: &TableShape,
         now: Time,
-    ) -> Result<RowTime, Refusal> {
+    ) -> Result<RowTime, String> {
         match self.time {
             Some(time) if self.text == text => Ok(time),
             _ => self.read_anew(text, columns, shape, now),
@@ -276,22 +310,18 @@ impl Times {
         columns: &Columns,
         shape: &TableShape,
         now: Time,
-    ) -> Result<RowTime, Refusal> {
+    ) -> Result<RowTime, String> {
         let trimmed = text.trim();
         if trimmed.is_empty() || columns.is_null(trimmed) {
-            let reason = format!("its time, column '{}', is empty; mend the line", shape.time_column);
-            return Err(Refusal { reason, is_future: false });
+            return Err(format!("its time, column '{}', is empty; mend the line", shape.time_column));
         }
-        let time = shape.time.read(trimmed).map_err(|error| Refusal {
-            reason: format!("its time, column '{}': {error}", shape.time_column),
-            is_future: false,
-        })?;
+        let refused = |error| format!("its time, column '{}': {error}", shape.time_column);
+        let time = shape.time.read(trimmed).map_err(refused)?;
         if time.time > shift(now, shape.future_tolerance_s) {
-            let reason = format!(
+            return Err(format!(
                 "its time {} lies in the future; set the logger's clock, or raise `future_tolerance`",
                 time.time
-            );
-            return Err(Refusal { reason, is_future: true });
+            ));
         }
         text.clone_into(&mut self.text);
         self.time = Some(time);

@@ -8,6 +8,7 @@ use std::io;
 
 use super::split::{ROW_BYTES_MAX, Split, Splitter};
 use super::stream::Stream;
+use crate::source::Stopped;
 
 /// The buffer's first size, in bytes; it grows with the longest row only.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -16,6 +17,11 @@ pub(super) const CHECK_BYTES_MAX: usize = 64;
 /// As much of a line too long to be a row is kept to show it.
 const LONG_SAMPLE_BYTES: usize = 64 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// For a short reading that need not be stopped.
+pub(super) fn never() -> bool {
+    false
+}
 
 /// A place in a file and the hash of the bytes just before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,30 +100,44 @@ impl Records {
     }
 
     /// Opens `file` to read on from `from`. `None` if the file is shorter, or other bytes stand before
-    /// that place: it is not the file that was read before. Returns the bytes read, too.
-    pub(super) fn resume(file: File, from: Position, delimiter: u8) -> io::Result<(Option<Self>, u64)> {
-        let (records, bytes_read) = Self::open_at(file, from.offset, delimiter)?;
+    /// that place: it is not the file that was read before. Returns the bytes read, too. A compressed
+    /// file is read from its beginning; `is_stopped` is asked now and then, and ends that with an error.
+    pub(super) fn resume(
+        file: File,
+        from: Position,
+        delimiter: u8,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> io::Result<(Option<Self>, u64)> {
+        let (records, bytes_read) = Self::open_at(file, from.offset, delimiter, is_stopped)?;
         Ok((records.filter(|records| records.position() == from), bytes_read))
     }
 
     /// What stands before `offset` in `file`; `None` if the file is shorter. Returns the bytes read, too.
     pub(super) fn check_at(file: File, offset: u64) -> io::Result<(Option<Position>, u64)> {
-        let (records, bytes_read) = Self::open_at(file, offset, b',')?;
+        let (records, bytes_read) = Self::open_at(file, offset, b',', &never)?;
         Ok((records.map(|records| records.position()), bytes_read))
     }
 
-    fn open_at(file: File, offset: u64, delimiter: u8) -> io::Result<(Option<Self>, u64)> {
+    fn open_at(
+        file: File,
+        offset: u64,
+        delimiter: u8,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> io::Result<(Option<Self>, u64)> {
         let mut stream = Stream::new(file)?;
         let origin = stream.seek(offset.saturating_sub(CHECK_BYTES_MAX as u64))?;
         let mut records = Self::new(stream, origin, delimiter);
-        let is_there = records.skip_to(offset)?;
+        let is_there = records.skip_to(offset, is_stopped)?;
         let bytes_read = records.stream.bytes_read();
         Ok((is_there.then_some(records), bytes_read))
     }
 
     /// Moves on to `offset`; false if the stream ends before it.
-    fn skip_to(&mut self, offset: u64) -> io::Result<bool> {
+    fn skip_to(&mut self, offset: u64, is_stopped: &dyn Fn() -> bool) -> io::Result<bool> {
         while self.offset() < offset {
+            if is_stopped() {
+                return Err(io::Error::other(Stopped));
+            }
             if self.next == self.filled && !self.refill()? {
                 return Ok(false);
             }

@@ -12,7 +12,7 @@ use livecosmos_state::{FileId, SiteId};
 use super::columns::{Columns, site_of_file};
 use super::fault::Fault;
 use super::head::{Base, Header, measure, read_head};
-use super::records::{Position, Records};
+use super::records::{Position, Records, never};
 use super::stream::is_gzip;
 use crate::source::{SiteRule, TableShape};
 
@@ -159,7 +159,7 @@ impl Sights {
         if mark == Position::START {
             return Ok(true);
         }
-        let (records, bytes_read) = Records::resume(File::open(path)?, mark, b',')?;
+        let (records, bytes_read) = Records::resume(File::open(path)?, mark, b',', &never)?;
         self.bytes_read += bytes_read;
         Ok(records.is_some())
     }
@@ -181,7 +181,7 @@ impl Sights {
     }
 
     fn begins_alike(&mut self, copy: &Sighting, whole: &Sighting) -> io::Result<bool> {
-        let (copy_len, whole_len) = (self.len(copy)?, self.len(whole)?);
+        let (copy_len, whole_len) = (self.len(copy, &never)?, self.len(whole, &never)?);
         if copy_len > whole_len {
             return Ok(false);
         }
@@ -194,11 +194,11 @@ impl Sights {
     }
 
     /// Bytes of the uncompressed stream.
-    pub(super) fn len(&mut self, sighting: &Sighting) -> io::Result<u64> {
+    pub(super) fn len(&mut self, sighting: &Sighting, is_stopped: &dyn Fn() -> bool) -> io::Result<u64> {
         if !sighting.is_gzip {
             return Ok(sighting.stamp.len);
         }
-        let (len, bytes_read) = measure(File::open(&sighting.path)?)?;
+        let (len, bytes_read) = measure(File::open(&sighting.path)?, is_stopped)?;
         self.bytes_read += bytes_read;
         Ok(len)
     }

@@ -13,8 +13,8 @@ pub(super) struct Sites {
     entries: Vec<Entry>,
     /// Index of the site of the last row.
     last: usize,
-    /// The file being read, and how far it is covered for all sites.
-    file: Option<(FileId, u64)>,
+    /// The file being read, how far it is covered for all sites, and where reading began.
+    file: Option<(FileId, u64, u64)>,
 }
 
 /// One site.
@@ -28,15 +28,31 @@ pub(super) struct Entry {
     pub(super) floor: Option<Time>,
     /// Rows that begin before it are not due in `file`.
     pub(super) due_from: u64,
+    /// Rows that this pass reads and passes over are stored: the one that ends at `due_from` was met.
+    /// What the sink says of a file may be about content that was there before.
+    pub(super) is_proven: bool,
+    /// The newest time stored.
+    pub(super) last_data: Option<Time>,
     file: Option<FileId>,
     /// Index of the site that followed this one the last time: tables are often written in turns.
     next: usize,
 }
 
 impl Sites {
-    /// Turns to `file`, of which every row before `covered` is done.
-    pub(super) fn begin_file(&mut self, file: FileId, covered: u64) {
-        self.file = Some((file, covered));
+    /// Turns to `file`, of which every row before `covered` is done, and which is read from `began` on.
+    pub(super) fn begin_file(&mut self, file: FileId, covered: u64, began: u64) {
+        self.file = Some((file, covered, began));
+    }
+
+    /// The site found last has stored the rows of this file that are passed over.
+    pub(super) fn prove(&mut self) {
+        self.entries[self.last].is_proven = true;
+    }
+
+    /// Whether each site of this file was met at the place up to which it is said to be stored.
+    pub(super) fn are_proven(&self) -> bool {
+        let file = self.file.map(|(file, ..)| file);
+        self.entries.iter().all(|entry| entry.is_proven || entry.file != file)
     }
 
     /// Finds the site whose cell is `text`, if it was met before.
@@ -52,7 +68,7 @@ impl Sites {
             }
         };
         self.last = index;
-        if self.entries[index].file != self.file.map(|(file, _)| file) {
+        if self.entries[index].file != self.file.map(|(file, ..)| file) {
             self.turn(index, batcher);
         }
         Some(&self.entries[index])
@@ -78,6 +94,8 @@ impl Sites {
             is_paused: resume.is_some_and(|resume| resume.paused),
             floor: resume.and_then(|resume| resume.floor),
             due_from: 0,
+            is_proven: true,
+            last_data: resume.and_then(|resume| resume.last_data),
             file: None,
             next: index,
         });
@@ -88,10 +106,11 @@ impl Sites {
     /// Looks up where the site stands in the file being read.
     #[cold]
     fn turn(&mut self, index: usize, batcher: &Batcher) {
-        let Some((file, covered)) = self.file else { return };
+        let Some((file, covered, began)) = self.file else { return };
         let entry = &mut self.entries[index];
         let ahead = entry.slot.map_or(0, |slot| ahead(batcher.resume(slot), file));
         entry.due_from = covered.max(ahead);
+        entry.is_proven = entry.due_from <= covered.max(began);
         entry.file = Some(file);
     }
 }

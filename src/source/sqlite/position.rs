@@ -38,7 +38,7 @@ mod tests {
     }
 
     fn at(cursor: Cursor, floor: Option<i64>) -> Resume {
-        Resume { cursor, ahead: Vec::new(), floor: floor.map(time), paused: false }
+        Resume { cursor, ahead: Vec::new(), floor: floor.map(time), last_data: None, paused: false }
     }
 
     fn row(seconds: i64, tie: Tie) -> Cursor {
