@@ -74,13 +74,12 @@ async fn follow_all(mut tables: Vec<TableConfig>, options: &Options, stop: &Stop
     let mut supervisor = Supervisor::default();
     let mut followed = JoinSet::new();
     for config in tables {
-        let progress = supervisor.watch(&config.table);
-        let shared = shared.for_table(progress);
+        let watch = supervisor.watch(&config.table);
+        let shared = shared.for_table(watch.progress().clone());
         let (options, stop) = (options.clone(), stop.clone());
-        let status = supervisor.status();
         followed.spawn(async move {
             let name = config.table.clone();
-            match Table::open(config, &options, shared, stop, status).await {
+            match Table::open(config, &options, shared, stop, &watch).await {
                 Ok(table) => table.follow(options.once).await,
                 Err(Failure { exit: Exit::Done, .. }) => Exit::Done,
                 Err(Failure { exit, message }) => {

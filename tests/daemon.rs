@@ -347,3 +347,19 @@ fn peak_rss_kib(pid: u32) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse().ok()).unwrap_or(0)
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_by_the_exit_code_and_stops_no_other() {
+    let workdir = workdir(&folder_config().replace("{table}.csv", "in/*.csv"));
+    workdir.write("in/good.csv", format!("{HEADER}{}", rows(0..9)));
+    workdir.write("in/misfit.csv", "SITE_ID,N\nS0,1\n");
+    for _ in 0..2 {
+        let output = follow(&workdir).arg("--once").run().expect_code(3);
+        assert!(
+            output.stderr.contains("misfit.csv") && output.stderr.contains("DATE_TIME"),
+            "{}",
+            output.stderr
+        );
+        assert_eq!(stored(&workdir), (0..9).collect::<Vec<_>>());
+    }
+}

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use livecosmos_state::{Commit, CommitError, Observer, OpenError, Opened, Origin, SiteId, State, Store};
 use sd_notify::NotifyState;
 
-use super::supervise::{Status, idle, notify};
+use super::supervise::{Watch, idle, notify};
 use super::{Options, RETRY_FOREVER, RETRY_ONCE};
 use crate::config::TableConfig;
 use crate::exit::Exit;
 use crate::progress::Progress;
-use crate::quarantine::Quarantine;
+use crate::quarantine::{Quarantine, QuarantineError};
 use crate::sink::{self, Guard, Sink, SinkError};
 use crate::source::{Source, SourceError};
 use crate::stop::Stop;
@@ -48,7 +48,7 @@ impl Table {
         options: &Options,
         shared: Shared,
         stop: Stop,
-        status: Status,
+        watch: &Watch,
     ) -> Result<Self, Failure> {
         let store = open_store(&config, options)?;
         let quarantine = Quarantine::open(&options.state_dir, &config.table)
@@ -68,7 +68,7 @@ impl Table {
             stop.clone(),
             shared,
         );
-        status.ready();
+        watch.ready();
         let uploader = Arc::new(uploader);
         Ok(Self { config, options: options.clone(), uploader, source: Some(source), progress, stop })
     }
@@ -206,13 +206,19 @@ impl Run {
     /// Whether this report is the last, and how the process should end.
     fn ends(&self, report: &PassReport) -> Option<Exit> {
         match &report.error {
-            Some(error @ PassError::State(_)) => Some(Exit::from(error)),
+            // Only a new start mends these.
+            Some(error @ (PassError::State(_) | PassError::Quarantine(QuarantineError::Broken { .. }))) => {
+                Some(Exit::from(error))
+            }
             // What does not fit at the first look never did; later it may be put right under us.
             Some(error @ PassError::Source(SourceError::Config(_))) if self.passes == 1 => {
                 Some(Exit::from(error))
             }
             Some(error) => self.once.then(|| Exit::from(error)),
-            None => (self.once && !report.again).then(|| self.exit_of_sites()),
+            None if !self.once || report.again => None,
+            // A file that could not be read is a site, or several, that could not be sent.
+            None if !report.source.faults.is_empty() => Some(Exit::SitesFailed),
+            None => Some(self.exit_of_sites()),
         }
     }
 

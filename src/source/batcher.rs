@@ -153,7 +153,13 @@ mod tests {
     impl Intake for Sink {
         fn resume(&mut self, _: &SiteId) -> Result<Resume, Stopped> {
             self.asked += 1;
-            Ok(Resume { cursor: Cursor::Start, ahead: Vec::new(), floor: None, last_data: None, paused: false })
+            Ok(Resume {
+                cursor: Cursor::Start,
+                ahead: Vec::new(),
+                floor: None,
+                last_data: None,
+                paused: false,
+            })
         }
 
         fn register(&mut self, _: livecosmos_state::SourceFile, _: FileOrigin) -> Result<(), Stopped> {

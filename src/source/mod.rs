@@ -81,7 +81,8 @@ pub trait Intake {
     /// Where `site` stands. A site never seen before is looked up in the sink and registered.
     fn resume(&mut self, site: &SiteId) -> Result<Resume, Stopped>;
 
-    /// Makes a file part of the state, durably, before its first row is given. Floors that follow
+    /// Makes a file part of the state, durably, before its first row is given. A file may be registered
+    /// again: as [`FileOrigin::Replaced`] that raises the floors anew. Floors that follow
     /// from `origin` are in every [`Resume`] asked for afterwards.
     fn register(&mut self, file: SourceFile, origin: FileOrigin) -> Result<(), Stopped>;
 
@@ -171,7 +172,7 @@ pub struct TableShape {
     pub tie_column: Option<String>,
     /// Reads the time column's text.
     pub time: TimeReader,
-    /// Texts that mean "no value". An empty cell that is quoted is an empty text all the same.
+    /// Texts that mean "no value", quoted or not.
     pub null_values: Vec<String>,
     /// Columns whose values are always text.
     pub text_columns: BTreeSet<String>,

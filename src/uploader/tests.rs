@@ -183,7 +183,7 @@ impl World {
     /// Follows the source to its end; gives the last report.
     async fn follow(&self, state_dir: &Path, sink: Arc<dyn Sink>) -> PassReport {
         let mut following = self.open(state_dir, sink, settings());
-        let report = following.to_the_end().await;
+        let report = following.run_to_the_end().await;
         following.uploader.close().unwrap();
         report
     }
@@ -218,7 +218,7 @@ struct Following {
 }
 
 impl Following {
-    async fn to_the_end(&mut self) -> PassReport {
+    async fn run_to_the_end(&mut self) -> PassReport {
         loop {
             let (source, report) = self.uploader.pass(self.source.take().unwrap(), None).await;
             self.source = source;
@@ -380,7 +380,7 @@ async fn two_writers_share_a_chain_without_a_row_lost_or_doubled() {
     let mut first = world.open_with(&one, shelf.clone(), settings(), 3);
     let mut second = world.open_with(&two, shelf.clone(), settings(), 5);
     for round in 1..20 {
-        let (one, two) = tokio::join!(first.to_the_end(), second.to_the_end());
+        let (one, two) = tokio::join!(first.run_to_the_end(), second.run_to_the_end());
         assert!(one.failures.is_empty() && two.failures.is_empty(), "{one:?} {two:?}");
         assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..round * 30).collect::<Vec<_>>());
         world.append(&rows(round * 30, 30).concat());
@@ -439,15 +439,15 @@ async fn credentials_that_expire_for_a_while_lose_no_row() {
     let expired = Arc::new(AtomicBool::new(false));
     let shelf = Shelf::new(&state_dir, Objects::new(), denied_while(&expired));
     let mut following = world.open(&state_dir, shelf.clone(), settings());
-    following.to_the_end().await;
+    following.run_to_the_end().await;
     for round in 1..4 {
         expired.store(true, Ordering::Relaxed);
         world.append(&rows(round * 30, 6).concat());
-        let report = following.to_the_end().await;
+        let report = following.run_to_the_end().await;
         assert!(matches!(report.error, Some(PassError::Sink(SinkError::Denied(_)))), "{report:?}");
         expired.store(false, Ordering::Relaxed);
         world.append(&rows(round * 30 + 6, 24).concat());
-        let report = following.to_the_end().await;
+        let report = following.run_to_the_end().await;
         assert!(report.error.is_none() && report.failures.is_empty(), "{report:?}");
         let due: Vec<u32> = (0..(round + 1) * 30).collect();
         assert_eq!(stored(&shelf.objects.lock().unwrap()), due);
@@ -479,7 +479,7 @@ async fn a_site_that_keeps_failing_does_not_prolong_the_first_run_of_the_others(
     let from_then_on = Fallback::At(Time::new(1_735_689_600, 0).unwrap());
     let mut following =
         world.open(&state_dir, shelf.clone(), Settings { fallback: from_then_on, ..settings() });
-    following.to_the_end().await;
+    following.run_to_the_end().await;
     // A file that appears after the first run is read whole, however old its rows are.
     let mut later = std::fs::File::create(world.folder.path().join("rows-of-old.csv")).unwrap();
     std::io::Write::write_all(
@@ -487,7 +487,7 @@ async fn a_site_that_keeps_failing_does_not_prolong_the_first_run_of_the_others(
         b"SITE,TIME,VALUE\nA,2020-01-01 00:00:00,500\nC,2020-01-01 00:00:00,501\n",
     )
     .unwrap();
-    following.to_the_end().await;
+    following.run_to_the_end().await;
     let stored = stored(&shelf.objects.lock().unwrap());
     assert!(stored.contains(&500) && stored.contains(&501), "{stored:?}");
 }
@@ -503,7 +503,7 @@ async fn a_row_that_can_be_neither_sent_nor_kept_holds_up_its_own_site_alone() {
     // Nothing can be appended to a directory.
     let quarantine = state_dir.join("T.quarantine.ndjson");
     std::fs::create_dir(&quarantine).unwrap();
-    let report = following.to_the_end().await;
+    let report = following.run_to_the_end().await;
     assert!(matches!(report.error, Some(PassError::Quarantine(_))), "{report:?}");
     let others: Vec<u32> = (0..30).chain(33..42).filter(|n| n % 3 != 0).collect();
     let so_far = stored(&shelf.objects.lock().unwrap());
@@ -511,7 +511,7 @@ async fn a_row_that_can_be_neither_sent_nor_kept_holds_up_its_own_site_alone() {
 
     std::fs::remove_dir(&quarantine).unwrap();
     following.wait_out_pauses();
-    let report = following.to_the_end().await;
+    let report = following.run_to_the_end().await;
     assert!(report.error.is_none() && report.failures.is_empty(), "{report:?}");
     assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..30).chain(33..42).collect::<Vec<_>>());
     assert!(std::fs::read_to_string(&quarantine).unwrap().contains("no time at all"));

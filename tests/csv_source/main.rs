@@ -6,4 +6,5 @@ mod cells;
 mod follow;
 mod harness;
 mod history;
+mod lost_state;
 mod rotate;

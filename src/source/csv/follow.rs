@@ -9,7 +9,6 @@ use livecosmos_state::{SiteId, SourceFile};
 use super::CsvSource;
 use super::assign::Place;
 use super::columns::Columns;
-use super::fault::Fault;
 use super::reader::{FileFacts, ReadError, Reader, Stretch, Times};
 use super::records::{Position, Records};
 use super::sights::Stamp;

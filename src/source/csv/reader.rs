@@ -81,7 +81,7 @@ impl From<Stopped> for ReadError {
 
 impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
-        let is_stop = error.get_ref().is_some_and(|inner| inner.is::<Stopped>());
+        let is_stop = matches!(error.get_ref(), Some(inner) if inner.is::<Stopped>());
         if is_stop { Self::Stopped(Stopped) } else { Self::File(Fault::from(error)) }
     }
 }
@@ -105,10 +105,11 @@ impl Reader<'_> {
     }
 
     fn end(&self, records: &Records, is_held_back: bool) -> Result<Stretch, ReadError> {
-        // What is still being compressed will be longer.
-        let stream = records.stream();
-        let is_whole = !stream.is_gzip() || stream.ends_for_good();
-        if is_whole && !self.sites.are_proven() {
+        let (stream, read_until) = (records.stream(), records.offset());
+        // Another writer may have stored what came since the file was opened.
+        let len = if stream.is_gzip() { read_until } else { stream.file().metadata()?.len() };
+        let is_being_compressed = stream.is_gzip() && !stream.ends_for_good();
+        if !is_being_compressed && !self.sites.may_be_stored(read_until, len) {
             return Err(ReadError::OtherContent);
         }
         Ok(Stretch::End { is_held_back })

@@ -49,10 +49,12 @@ impl Sites {
         self.entries[self.last].is_proven = true;
     }
 
-    /// Whether each site of this file was met at the place up to which it is said to be stored.
-    pub(super) fn are_proven(&self) -> bool {
+    /// Whether each site of this file was met at the place up to which it is said to be stored, or that
+    /// place lies where nothing was read yet, between `read_until` and `len`.
+    pub(super) fn may_be_stored(&self, read_until: u64, len: u64) -> bool {
         let file = self.file.map(|(file, ..)| file);
-        self.entries.iter().all(|entry| entry.is_proven || entry.file != file)
+        let is_to_come = |due_from| read_until < due_from && due_from <= len;
+        self.entries.iter().all(|entry| entry.is_proven || entry.file != file || is_to_come(entry.due_from))
     }
 
     /// Finds the site whose cell is `text`, if it was met before.

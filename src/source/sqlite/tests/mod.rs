@@ -116,7 +116,13 @@ impl Intake for Recorder {
             while_asked();
         }
         let cursor = self.cursors.get(site).cloned().unwrap_or(Cursor::Start);
-        Ok(Resume { cursor, ahead: Vec::new(), floor: self.floor, last_data: None, paused: self.paused.contains(site) })
+        Ok(Resume {
+            cursor,
+            ahead: Vec::new(),
+            floor: self.floor,
+            last_data: None,
+            paused: self.paused.contains(site),
+        })
     }
 
     fn register(&mut self, _: SourceFile, _: FileOrigin) -> Result<(), Stopped> {
