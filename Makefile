@@ -35,10 +35,11 @@ deny: ## check licences, sources and advisories of all dependencies, if cargo-de
 	fi
 
 bench: test-servers ## measure: commits, rows per second, stages, limits
-	cargo bench --workspace
+	cargo bench -p livecosmos-state --bench commit
+	cargo bench --bench upload
 
 torture: test-servers ## kill, cut and race it for a long time (release build, the tests marked 'ignore')
-	cargo test --release --workspace -- --ignored --nocapture --test-threads=1
+	cargo test --release --test exactly_once -- --ignored --nocapture --test-threads=1
 
 demo: ## send the sample table to a folder once and show what landed
 	cargo run --release -- config.example.toml $(TABLE) --once

@@ -1,6 +1,6 @@
 //! The promise: every new row, once, in the sink. This file is all of it; the rest is mechanics.
 //!
-//! One site's batches go through [`LiveUploader::store`] strictly in order, sites in parallel:
+//! One site's batches go through `LiveUploader::store` strictly in order, sites in parallel:
 //!
 //! 1. **encode** the batch: same rows, same bytes;
 //! 2. **remember** the intent, durably, before anything can reach the sink (I2);

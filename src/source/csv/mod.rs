@@ -1,7 +1,7 @@
 //! Rows of CSV files, followed while they grow, are rotated, replaced and compressed.
 //!
 //! A place in a file is the number of bytes of its uncompressed stream before it, and a file is known
-//! by its content ([`assign`]). A row is due if it begins at or behind the place up to which its site
+//! by its content (`assign`). A row is due if it begins at or behind the place up to which its site
 //! is stored: so a row that arrives late, or from a logger whose clock fell back, is like any other.
 //!
 //! What is accepted: a file that comes and goes between two polls is met only if the pattern matches
