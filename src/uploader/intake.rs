@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use livecosmos_state::{SiteId, SourceFile, Time};
+use livecosmos_state::{SiteId, SourceFile, State, Time};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -47,18 +47,11 @@ impl Lanes {
         Ok(uploader.position(site))
     }
 
-    /// Files have one floor, that of the first run, and only for what they held then; in a table, a site
-    /// begins at the fallback before its first look, however often that look failed.
+    /// Of a site that failed since it was first seen, that first look counts.
     fn first_floor(&self, site: &SiteId) -> Option<Time> {
-        let (is_common, floor) = self
-            .uploader
-            .journal
-            .read(|state| (state.last_run.is_none() || !state.files.is_empty(), state.floor));
-        if is_common {
-            return floor;
-        }
         let first_look = self.uploader.pauses().failing_since(site).unwrap_or(self.now);
-        self.uploader.settings.fallback.floor(first_look)
+        let fallback = self.uploader.settings.fallback;
+        self.uploader.journal.read(|state| fallback.first_floor(state, first_look))
     }
 
     fn lane(&mut self, site: &SiteId) -> &mpsc::UnboundedSender<Waiting> {
@@ -197,6 +190,12 @@ impl Position {
 }
 
 impl Fallback {
+    /// Where a site begins that the state does not know. Files have one floor, that of the first run, and
+    /// only for what they held then; in a table, a site begins at the fallback before its first look.
+    pub(super) fn first_floor(self, state: &State, first_look: Time) -> Option<Time> {
+        if state.last_run.is_none() || !state.files.is_empty() { state.floor } else { self.floor(first_look) }
+    }
+
     /// Rows at or before this time are not due for a site first seen at `now`.
     pub(super) fn floor(self, now: Time) -> Option<Time> {
         match self {

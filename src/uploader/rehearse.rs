@@ -138,9 +138,7 @@ impl Rehearsal {
         if known.is_some() || found.seq > 0 {
             return Ok(found);
         }
-        let is_common = self.state.last_run.is_none() || !self.state.files.is_empty();
-        let floor = if is_common { self.state.floor } else { self.settings.fallback.floor(self.now) };
-        Ok(Position::start(floor))
+        Ok(Position::start(self.settings.fallback.first_floor(&self.state, self.now)))
     }
 
     fn fail(&mut self, error: SiteError) -> Stopped {
