@@ -6,10 +6,7 @@
 
 use std::fmt;
 
-use livecosmos_state::{SiteId, TableName};
-
-/// The chain that follows the source's front.
-pub const LIVE_CHAIN: &str = "live";
+use livecosmos_state::{ChainName, SiteId, TableName};
 
 /// Room for the longest site, table and chain in the 1,024 bytes that S3 allows a key.
 const TEMPLATE_BYTES_MAX: usize = 256;
@@ -88,7 +85,7 @@ impl KeyTemplate {
 
     /// The key of object `seq` of a chain, ending in `ext` (with its dot).
     #[must_use]
-    pub fn key(&self, site: &SiteId, table: &TableName, chain: &str, seq: u64, ext: &str) -> String {
+    pub fn key(&self, site: &SiteId, table: &TableName, chain: &ChainName, seq: u64, ext: &str) -> String {
         let mut key = self.stem(site, table, chain, seq);
         if self.has_ext {
             key.push_str(ext);
@@ -98,14 +95,14 @@ impl KeyTemplate {
 
     /// The key without its `{ext}`, which is no part of an object's identity.
     #[must_use]
-    pub fn stem(&self, site: &SiteId, table: &TableName, chain: &str, seq: u64) -> String {
+    pub fn stem(&self, site: &SiteId, table: &TableName, chain: &ChainName, seq: u64) -> String {
         format!("{}{seq:0SEQ_DIGITS$}{}", self.prefix(site, table, chain), self.tail)
     }
 
     /// What the keys of one chain start with. On the live chain those of other chains do so too:
     /// [`KeyTemplate::seq_of`] tells them apart.
     #[must_use]
-    pub fn prefix(&self, site: &SiteId, table: &TableName, chain: &str) -> String {
+    pub fn prefix(&self, site: &SiteId, table: &TableName, chain: &ChainName) -> String {
         let mut prefix = String::new();
         for part in &self.head {
             prefix.push_str(match part {
@@ -113,11 +110,11 @@ impl KeyTemplate {
                 Part::Token(Token::Site) => site.as_str(),
                 Part::Token(Token::Table) => table.as_str(),
                 Part::Token(Token::LiveTable) => live_table(table),
-                Part::Token(_) => chain,
+                Part::Token(_) => chain.as_str(),
             });
         }
-        if chain != LIVE_CHAIN {
-            prefix.push_str(chain);
+        if *chain != ChainName::LIVE {
+            prefix.push_str(chain.as_str());
             prefix.push('.');
         }
         prefix
@@ -125,7 +122,7 @@ impl KeyTemplate {
 
     /// The seq of `key`, if it is one of that chain, whatever its `{ext}`.
     #[must_use]
-    pub fn seq_of(&self, site: &SiteId, table: &TableName, chain: &str, key: &str) -> Option<u64> {
+    pub fn seq_of(&self, site: &SiteId, table: &TableName, chain: &ChainName, key: &str) -> Option<u64> {
         let rest = key.strip_prefix(&self.prefix(site, table, chain))?;
         let (digits, rest) = rest.split_at_checked(SEQ_DIGITS)?;
         let ext = rest.strip_prefix(&*self.tail)?;
@@ -266,31 +263,31 @@ mod tests {
         assert_eq!(Ok(&template), KeyTemplate::parse(&template.to_string()).as_ref());
         let (site, table) = (site("ALIC1"), table("COSMOS.LEVEL1_SOILMET_30MIN"));
         assert_eq!(
-            template.key(&site, &table, LIVE_CHAIN, 7, ".ndjson.gz"),
+            template.key(&site, &table, &ChainName::LIVE, 7, ".ndjson.gz"),
             "ALIC1/SOILMET_30MIN/00000000000000000007.ndjson.gz"
         );
-        assert_eq!(template.stem(&site, &table, LIVE_CHAIN, 7), "ALIC1/SOILMET_30MIN/00000000000000000007");
-        assert_eq!(template.prefix(&site, &table, LIVE_CHAIN), "ALIC1/SOILMET_30MIN/");
+        assert_eq!(
+            template.stem(&site, &table, &ChainName::LIVE, 7),
+            "ALIC1/SOILMET_30MIN/00000000000000000007"
+        );
+        assert_eq!(template.prefix(&site, &table, &ChainName::LIVE), "ALIC1/SOILMET_30MIN/");
     }
 
     #[test]
     fn another_chain_is_named_in_the_key_and_lists_after_the_live_one() {
         let template = KeyTemplate::default();
         let (site, table) = (site("ALIC1"), table("T"));
-        let late = template.key(&site, &table, "late", 0, ".json");
+        let late = template.key(&site, &table, &ChainName::LATE, 0, ".json");
         assert_eq!(late, "ALIC1/T/late.00000000000000000000.json");
-        assert!(template.key(&site, &table, LIVE_CHAIN, u64::MAX, ".json") < late);
-        assert_eq!(template.seq_of(&site, &table, LIVE_CHAIN, &late), None);
-        let numbered = template.key(&site, &table, "00000000000000000001", 0, ".json");
-        assert_eq!(template.seq_of(&site, &table, LIVE_CHAIN, &numbered), None);
-        assert_eq!(template.seq_of(&site, &table, "late", &late), Some(0));
+        assert!(template.key(&site, &table, &ChainName::LIVE, u64::MAX, ".json") < late);
+        assert_eq!(template.seq_of(&site, &table, &ChainName::LIVE, &late), None);
     }
 
     #[test]
     fn a_seq_is_read_from_any_extension_and_from_nothing_else() {
         let template = KeyTemplate::parse("a/{table}/{site}/b-{seq}-c{ext}").unwrap();
         let (site, table) = (site("S"), table("T"));
-        let seq_of = |key: &str| template.seq_of(&site, &table, LIVE_CHAIN, key);
+        let seq_of = |key: &str| template.seq_of(&site, &table, &ChainName::LIVE, key);
         assert_eq!(seq_of("a/T/S/b-00000000000000000012-c.ndjson"), Some(12));
         assert_eq!(seq_of("a/T/S/b-00000000000000000012-c"), Some(12));
         for other in [
@@ -349,20 +346,20 @@ mod tests {
         fn two_places_of_a_table_never_share_a_key(
             template in templates(),
             sites in prop::array::uniform2("[aA0_-]{1,3}"),
-            chains in prop::array::uniform2(prop::sample::select(vec!["live", "late", "a", "a-a", "0", "00000000000000000001"])),
+            chains in prop::array::uniform2(prop::sample::select(vec!["live", "late", "a", "a-a", "a0", "a00000000000000000001"])),
             seqs in prop::array::uniform2(0..3_u64),
         ) {
             let table = table("T_a");
-            let places = [0, 1].map(|i| (site(&sites[i]), chains[i], seqs[i]));
-            let keys = places.clone().map(|(site, chain, seq)| template.key(&site, &table, chain, seq, ".json"));
+            let places = [0, 1].map(|i| (site(&sites[i]), ChainName::parse(chains[i]).unwrap(), seqs[i]));
+            let keys = places.clone().map(|(site, chain, seq)| template.key(&site, &table, &chain, seq, ".json"));
             prop_assert_eq!(places[0] == places[1], keys[0] == keys[1], "{} {:?}", template, keys);
             for (site, chain, seq) in &places {
                 let key = template.key(site, &table, chain, *seq, ".json");
                 prop_assert_eq!(template.seq_of(site, &table, chain, &key), Some(*seq));
                 prop_assert!(key.starts_with(&template.stem(site, &table, chain, *seq)));
             }
-            if places[0] != places[1] && (&places[0].0, places[0].1) != (&places[1].0, places[1].1) {
-                prop_assert_eq!(template.seq_of(&places[0].0, &table, places[0].1, &keys[1]), None);
+            if places[0] != places[1] && (&places[0].0, &places[0].1) != (&places[1].0, &places[1].1) {
+                prop_assert_eq!(template.seq_of(&places[0].0, &table, &places[0].1, &keys[1]), None);
             }
         }
     }

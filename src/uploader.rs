@@ -27,7 +27,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use livecosmos_state::{CommitError, Intent, Observer, SiteId, Store};
+use livecosmos_state::{ChainName, CommitError, Intent, Observer, SiteId, Store};
 
 pub use limits::Shared;
 pub use pass::{PassError, PassReport, Totals};
@@ -47,7 +47,8 @@ use journal::Journal;
 use limits::Loan;
 use pause::Pauses;
 
-pub(crate) use crate::key::LIVE_CHAIN as LIVE;
+/// The chain that follows the source's front.
+const LIVE: &ChainName = &ChainName::LIVE;
 
 /// What shapes a table's objects and their upload.
 #[derive(Debug, Clone)]
@@ -282,6 +283,7 @@ impl LiveUploader {
             seq,
             from,
             to: batch.to.clone(),
+            next: None,
             key: self.settings.key.key(&batch.site, &self.settings.table, LIVE, seq, &self.extension()),
             rows: batch.rows.len() as u64,
             last_data: batch.time_range().1,
@@ -294,10 +296,12 @@ impl LiveUploader {
         let facts = Facts {
             table: self.settings.table.clone(),
             site: site.clone(),
-            chain: LIVE.to_owned(),
+            chain: LIVE.clone(),
             seq: intent.seq,
             from: intent.from.clone(),
             to: intent.to.clone(),
+            next: intent.next.clone(),
+            is_resend: false,
             rows: intent.rows,
             last_data: intent.last_data,
             digest: intent.digest,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use livecosmos_state::{Cursor, SiteId, TableName, Time};
+use livecosmos_state::{ChainName, Cursor, SiteId, TableName, Time};
 
 /// The facts of one object, kept as its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,14 +11,18 @@ pub struct Facts {
     pub table: TableName,
     /// The site its rows belong to.
     pub site: SiteId,
-    /// The chain it is part of: `live`, or a fill's name.
-    pub chain: String,
+    /// The chain it is part of.
+    pub chain: ChainName,
     /// Its place in that chain, from 0.
     pub seq: u64,
     /// Where its predecessor ended.
     pub from: Cursor,
     /// Where it ends.
     pub to: Cursor,
+    /// Where its successor begins, if not at `to`: what lies between is left to a fill.
+    pub next: Option<Cursor>,
+    /// Its rows were sent before: an operator asked for them again.
+    pub is_resend: bool,
     /// Number of rows.
     pub rows: u64,
     /// The newest time among its rows.
@@ -55,6 +59,8 @@ const CHAIN: &str = "livecosmos-chain";
 const SEQ: &str = "livecosmos-seq";
 const FROM: &str = "livecosmos-from";
 const TO: &str = "livecosmos-to";
+const NEXT: &str = "livecosmos-next";
+const RESEND: &str = "livecosmos-resend";
 const ROWS: &str = "livecosmos-rows";
 const LAST_DATA: &str = "livecosmos-last-data";
 const DIGEST: &str = "livecosmos-sha256";
@@ -67,10 +73,12 @@ impl Facts {
     /// column holds very long texts.
     #[must_use]
     pub fn to_metadata(&self) -> BTreeMap<String, String> {
+        let next = self.next.as_ref().map(|next| (NEXT, next.to_string()));
+        let resend = self.is_resend.then(|| (RESEND, "true".to_owned()));
         let pairs = [
             (TABLE, self.table.to_string()),
             (SITE, self.site.to_string()),
-            (CHAIN, self.chain.clone()),
+            (CHAIN, self.chain.to_string()),
             (SEQ, self.seq.to_string()),
             (FROM, self.from.to_string()),
             (TO, self.to.to_string()),
@@ -81,7 +89,7 @@ impl Facts {
             (INSTANCE, self.instance.clone()),
             (GENERATION, self.generation.to_string()),
         ];
-        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        pairs.into_iter().chain(next).chain(resend).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Reads what [`Facts::to_metadata`] wrote.
@@ -93,10 +101,12 @@ impl Facts {
         Ok(Self {
             table: reader.read(TABLE, |text| TableName::parse(text).ok())?,
             site: reader.read(SITE, |text| SiteId::parse(text).ok())?,
-            chain: reader.read(CHAIN, |text| Some(text.to_owned()))?,
+            chain: reader.read(CHAIN, |text| ChainName::parse(text).ok())?,
             seq: reader.read(SEQ, |text| text.parse().ok())?,
             from: reader.read(FROM, |text| text.parse().ok())?,
             to: reader.read(TO, |text| text.parse().ok())?,
+            next: reader.read_if_there(NEXT, |text| text.parse().ok())?,
+            is_resend: reader.read_if_there(RESEND, |text| text.parse().ok())?.unwrap_or(false),
             rows: reader.read(ROWS, |text| text.parse().ok())?,
             last_data: reader.read(LAST_DATA, |text| text.parse().ok())?,
             digest: reader.read(DIGEST, unhex)?,
@@ -113,6 +123,14 @@ impl Reader<'_> {
     fn read<T>(&self, field: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, FactsError> {
         let value = self.0.get(field).ok_or(FactsError::Missing(field))?;
         parse(value).ok_or_else(|| FactsError::Unreadable { field, value: value.clone() })
+    }
+
+    fn read_if_there<T>(
+        &self,
+        field: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, FactsError> {
+        self.0.contains_key(field).then(|| self.read(field, parse)).transpose()
     }
 }
 
@@ -147,10 +165,12 @@ mod tests {
         let facts = Facts {
             table: TableName::parse("COSMOS.LEVEL1_SOILMET_30MIN").unwrap(),
             site: SiteId::parse("ALIC1").unwrap(),
-            chain: "live".into(),
+            chain: ChainName::LIVE,
             seq: 7,
             from: Cursor::Start,
             to: Cursor::Row { time, tie: livecosmos_state::Tie::Text("a b:%é".into()) },
+            next: Some(Cursor::Row { time, tie: livecosmos_state::Tie::None }),
+            is_resend: true,
             rows: 3,
             last_data: time,
             digest: [0xa7; 32],

@@ -145,7 +145,7 @@ impl Chain<'_> {
     }
 
     fn is_ours(&self, facts: &Facts) -> bool {
-        facts.table == *self.table && facts.site == *self.site && facts.chain == LIVE
+        facts.table == *self.table && facts.site == *self.site && facts.chain == *LIVE
     }
 }
 

@@ -81,8 +81,8 @@ impl Position {
     }
 
     fn into_site(self) -> Site {
-        let live = Chain { seq: self.seq, cursor: self.cursor, pending: None };
-        Site { last_data: self.last_data, floor: self.floor, live, ahead: self.ahead }
+        let live = Chain { seq: self.seq, cursor: self.cursor, passed: None, pending: None };
+        Site { last_data: self.last_data, floor: self.floor, live, ahead: self.ahead, ..Site::default() }
     }
 }
 
@@ -167,10 +167,12 @@ mod tests {
         Facts {
             table: TableName::parse("T").unwrap(),
             site: SiteId::parse("A").unwrap(),
-            chain: "live".into(),
+            chain: livecosmos_state::ChainName::LIVE,
             seq,
             from,
             to,
+            next: None,
+            is_resend: false,
             rows: 1,
             last_data: Time::new(100, 0).unwrap(),
             digest: [0; 32],

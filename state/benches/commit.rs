@@ -85,14 +85,16 @@ fn state_of(table: &TableName, sites: usize) -> Outcome<State> {
             seq: 1_000,
             from: at(n * 1_000),
             to: at(n * 1_000 + 900),
+            next: None,
             key: format!("SITE{n:06}/LIVE_SOILMET_30MIN/{:020}.json", 1_000),
             rows: 48,
             last_data: time,
             digest: [0xa5; 32],
             since: time,
         };
-        let live = Chain { seq: 1_000, cursor: at(n * 1_000), pending: Some(pending) };
-        let site = Site { last_data: Some(time), floor: Some(time), live, ahead: Vec::new() };
+        let live = Chain { seq: 1_000, cursor: at(n * 1_000), passed: None, pending: Some(pending) };
+        let site =
+            Site { last_data: Some(time), floor: Some(time), live, ahead: Vec::new(), ..Site::default() };
         state.sites.insert(SiteId::parse(&format!("SITE{n:06}"))?, site);
     }
     Ok(state)

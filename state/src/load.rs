@@ -235,14 +235,15 @@ mod tests {
                 seq: n.into(),
                 from: Cursor::Start,
                 to: at(70_000),
+                next: None,
                 key: format!("SITE{n}/LIVE_T/{n:020}.json"),
                 rows: 10_000,
                 last_data: time,
                 digest: [n; 32],
                 since: time,
             };
-            let live = Chain { seq: n.into(), cursor: at(n.into()), pending: Some(pending) };
-            let site = Site { last_data: Some(time), floor: None, live, ahead: vec![] };
+            let live = Chain { seq: n.into(), cursor: at(n.into()), passed: None, pending: Some(pending) };
+            let site = Site { last_data: Some(time), floor: None, live, ahead: vec![], ..Site::default() };
             state.sites.insert(SiteId::parse(&format!("SITE{n}")).unwrap(), site);
         }
         state

@@ -1,5 +1,6 @@
-//! The two names that become parts of paths and object keys: checked once, then trusted.
+//! The names that become parts of paths and object keys: checked once, then trusted.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize};
 const SITE_ID_BYTES_MAX: usize = 64;
 /// The longest table name with its schema, in bytes.
 const TABLE_NAME_BYTES_MAX: usize = 128;
+/// The longest name of a chain, in bytes.
+const CHAIN_NAME_BYTES_MAX: usize = 64;
 
 /// A name that was refused, and the rule it broke.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +85,37 @@ impl TableName {
     }
 }
 
+/// The name of a chain of objects: `live`, `late`, or a fill's. 1 to 64 of `a-z 0-9 -`, a letter
+/// first. Checked once, in [`ChainName::parse`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ChainName(Cow<'static, str>);
+
+impl ChainName {
+    /// The chain that follows the source's front.
+    pub const LIVE: Self = Self(Cow::Borrowed("live"));
+    /// The chain of rows that came late.
+    pub const LATE: Self = Self(Cow::Borrowed("late"));
+
+    /// Checks `text` and makes it a chain's name.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let fits = text.starts_with(|first: char| first.is_ascii_lowercase())
+            && text.len() <= CHAIN_NAME_BYTES_MAX
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if fits {
+            return Ok(Self(Cow::Owned(text.to_owned())));
+        }
+        let rule = "1 to 64 of a-z 0-9 -, a letter first";
+        Err(InvalidName { kind: "chain name", text: text.to_owned(), rule })
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 fn is_identifier(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'#'))
@@ -113,6 +147,7 @@ macro_rules! reads_as_text {
 
 reads_as_text!(SiteId);
 reads_as_text!(TableName);
+reads_as_text!(ChainName);
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::cursor::{Cursor, FileId};
-use crate::name::{SiteId, TableName};
+use crate::ledger::Ledger;
+use crate::name::{ChainName, SiteId, TableName};
 use crate::time::Time;
 
 /// A batch whose upload may have begun. Committed before the upload is tried (I2).
@@ -13,8 +14,10 @@ pub struct Intent {
     pub seq: u64,
     /// Where the batch begins: the chain's cursor.
     pub from: Cursor,
-    /// The cursor of the batch's last row: where the next object will begin.
+    /// The cursor of the batch's last row.
     pub to: Cursor,
+    /// Where the next object will begin, if not at `to`: what lies between is left to a fill.
+    pub next: Option<Cursor>,
     /// Key under which the object is created.
     pub key: String,
     /// Rows in the batch.
@@ -27,13 +30,16 @@ pub struct Intent {
     pub since: Time,
 }
 
-/// The sequence of objects of one site: object n begins exactly where object n-1 ended (I3).
+/// A sequence of objects of one site: object n begins exactly where object n-1 says (I3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
     /// Number of the next object.
     pub seq: u64,
-    /// Where the last stored object ended.
+    /// Where the next object begins.
     pub cursor: Cursor,
+    /// Rows up to here, behind `cursor`, were refused by the sink and are in quarantine: reading goes
+    /// on from here, though no object says so.
+    pub passed: Option<Cursor>,
     /// The object that may be on its way.
     pub pending: Option<Intent>,
 }
@@ -42,13 +48,60 @@ impl Chain {
     /// A chain of which nothing is stored yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { seq: 0, cursor: Cursor::Start, pending: None }
+        Self { seq: 0, cursor: Cursor::Start, passed: None, pending: None }
     }
 }
 
 impl Default for Chain {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// A second, bounded chain of a site: rows that the live chain does not send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Why it is there.
+    pub kind: FillKind,
+    /// When it was begun.
+    pub since: Time,
+    /// Its rows lie behind this cursor,
+    pub after: Cursor,
+    /// up to and including this one, and, where that is a place in a file, in that file.
+    pub until: Cursor,
+    /// Of these, the rows with such a time.
+    pub window: Window,
+    /// Its objects.
+    pub chain: Chain,
+}
+
+/// Why a fill is there, which decides what it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FillKind {
+    /// The live chain jumped over a backlog: all of it is sent.
+    CatchUp,
+    /// An operator asked for older rows: those of them that are not in the sink are sent.
+    Backfill,
+    /// Rows of the source are missing in the sink: those are sent.
+    Repair,
+    /// An operator asked for rows to be sent again: all of them are sent, marked as a resend.
+    Resend,
+}
+
+/// A span of times, each end open where it is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// The first time within.
+    pub first: Option<Time>,
+    /// The first time behind.
+    pub end: Option<Time>,
+}
+
+impl Window {
+    /// Whether `time` lies within.
+    #[must_use]
+    pub fn holds(&self, time: Time) -> bool {
+        self.first.is_none_or(|first| first <= time) && self.end.is_none_or(|end| time < end)
     }
 }
 
@@ -73,6 +126,12 @@ pub struct Site {
     pub live: Chain,
     /// How far this site is stored beyond [`SourceFile::covered`], file by file.
     pub ahead: Vec<FilePosition>,
+    /// The chain of the rows that came late: behind the live chain, which had passed their place.
+    pub late: Chain,
+    /// The rows of the lookback window that are stored: a row that is not among them came late.
+    pub ledger: Ledger,
+    /// Fills that are not done, by the names of their chains.
+    pub fills: BTreeMap<ChainName, Fill>,
 }
 
 /// A file that is followed.

@@ -186,6 +186,7 @@ impl<'a> SiteV1<'a> {
             floor: checked_time(self.floor)?,
             live: self.live.checked()?,
             ahead: self.ahead.into_iter().map(position).collect(),
+            ..Site::default()
         })
     }
 }
@@ -201,7 +202,7 @@ impl<'a> ChainV1<'a> {
 
     fn checked(self) -> Result<Chain, String> {
         let pending = self.pending.map(IntentV1::checked).transpose()?;
-        Ok(Chain { seq: self.seq, cursor: self.cursor.checked()?, pending })
+        Ok(Chain { seq: self.seq, cursor: self.cursor.checked()?, passed: None, pending })
     }
 }
 
@@ -224,6 +225,7 @@ impl<'a> IntentV1<'a> {
             seq: self.seq,
             from: self.from.checked()?,
             to: self.to.checked()?,
+            next: None,
             key: self.key.to_owned(),
             rows: self.rows,
             last_data: self.last_data.checked()?,

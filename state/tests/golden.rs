@@ -33,10 +33,12 @@ fn golden_state() -> State {
         live: Chain {
             seq: 250,
             cursor: Cursor::Row { time: time(1_735_687_800, 0), tie: Tie::None },
+            passed: None,
             pending: Some(Intent {
                 seq: 251,
                 from: Cursor::Row { time: time(1_735_687_800, 0), tie: Tie::Integer(-65_537) },
                 to: Cursor::Row { time: time(1_735_689_600, 0), tie: Tie::Text("é1".to_owned()) },
+                next: None,
                 key: "ALIC1/LIVE_SOILMET_30MIN/00000000000000000251.json".to_owned(),
                 rows: 65_535,
                 last_data: time(1_735_689_600, 1),
@@ -45,16 +47,23 @@ fn golden_state() -> State {
             }),
         },
         ahead: vec![],
+        ..Site::default()
     };
     state.sites.insert(SiteId::parse("ALIC1").unwrap(), table_row);
     let file_row = Site {
         last_data: None,
         floor: Some(time(-377_705_116_800, 0)),
-        live: Chain { seq: 65_536, cursor: Cursor::File { file, offset: 4_294_967_295 }, pending: None },
+        live: Chain {
+            seq: 65_536,
+            cursor: Cursor::File { file, offset: 4_294_967_295 },
+            passed: None,
+            pending: None,
+        },
         ahead: vec![
             FilePosition { file, offset: 4_294_967_296 },
             FilePosition { file: FileId(1), offset: u64::MAX },
         ],
+        ..Site::default()
     };
     state.sites.insert(SiteId::parse("ZZ-9_").unwrap(), file_row);
     let path = "/data/LEVEL1_SOILMET_30MIN.csv".to_owned();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use livecosmos::sink::{Facts, Object, SinkError};
-use livecosmos_state::{Cursor, SiteId, TableName, Tie, Time};
+use livecosmos_state::{ChainName, Cursor, SiteId, TableName, Tie, Time};
 
 /// Facts whose texts are as hard as they come: a tie of any characters, a time with nanoseconds.
 pub(crate) fn facts(seq: u64) -> Facts {
@@ -12,10 +12,12 @@ pub(crate) fn facts(seq: u64) -> Facts {
     Facts {
         table: TableName::parse("COSMOS.LEVEL1_SOILMET$#1").expect("a table name"),
         site: SiteId::parse("ALIC1").expect("a site id"),
-        chain: "live".to_owned(),
+        chain: ChainName::LIVE,
         seq,
         from: Cursor::Start,
         to: Cursor::Row { time, tie: Tie::Text(" Ä\t%41+\"\u{1f4a7}\\é=:;,\r\n ".to_owned()) },
+        next: None,
+        is_resend: false,
         rows: 7,
         last_data: time,
         digest: [0xa7; 32],

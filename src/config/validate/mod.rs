@@ -10,7 +10,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use livecosmos_state::{SiteId, TableName};
+use livecosmos_state::{ChainName, SiteId, TableName};
 use toml::Spanned;
 
 pub use upload::parse_fallback;
@@ -18,7 +18,6 @@ pub use upload::parse_fallback;
 use super::document::{ConfigError, Document, Span, TableTree};
 use super::units::{HumanDuration, HumanSize, show_duration, show_size};
 use super::{TableConfig, digest};
-use crate::key::LIVE_CHAIN;
 
 type Checked<T> = Result<T, ConfigError>;
 
@@ -70,7 +69,7 @@ fn table(document: &Document, tree: TableTree<'_>) -> Checked<TableConfig> {
 fn share_keys(one: &TableConfig, other: &TableConfig) -> bool {
     // Any site will do: what a key says of it is the same for both tables.
     let prefix = |config: &TableConfig| {
-        SiteId::parse("S").ok().map(|site| config.upload.key.prefix(&site, &config.table, LIVE_CHAIN))
+        SiteId::parse("S").ok().map(|site| config.upload.key.prefix(&site, &config.table, &ChainName::LIVE))
     };
     one.sink == other.sink && prefix(one) == prefix(other)
 }

@@ -49,6 +49,7 @@ fn site(n: usize) -> Site {
         seq,
         from: from.clone(),
         to,
+        next: None,
         key: format!("SITE{n:06}/LIVE_SOILMET_30MIN/{seq:020}.json"),
         rows: 1 + seq,
         last_data: time(1_800),
@@ -58,8 +59,9 @@ fn site(n: usize) -> Site {
     Site {
         last_data: (!n.is_multiple_of(5)).then(|| time(-60)),
         floor: (n.is_multiple_of(2)).then(|| time(-10_800)),
-        live: Chain { seq, cursor: from, pending },
+        live: Chain { seq, cursor: from, passed: None, pending },
         ahead: (0..n % 3).map(|at| FilePosition { file: FileId(7), offset: at as u64 * 1_000 }).collect(),
+        ..Site::default()
     }
 }
 
