@@ -21,7 +21,7 @@ use livecosmos::source::csv::{self, CsvSource};
 use livecosmos::source::{
     FileOrigin, Intake, Limits, Reject, Resume, SiteRule, Source as _, Start, Stopped, TableShape, TimeReader,
 };
-use livecosmos_state::{Cursor, SiteId, SourceFile, TableName, Time};
+use livecosmos_state::{SiteId, SourceFile, TableName, Time};
 use support::daemon::{Workdir, workdir};
 use support::{objects, s3s};
 
@@ -236,7 +236,7 @@ struct Keep(Vec<Batch>);
 
 impl Intake for Keep {
     fn resume(&mut self, _: &SiteId) -> Result<Resume, Stopped> {
-        Ok(Resume { cursor: Cursor::Start, ahead: Vec::new(), floor: None, last_data: None, paused: false })
+        Ok(Resume::from_the_start())
     }
     fn register(&mut self, _: SourceFile, _: FileOrigin) -> Result<(), Stopped> {
         Ok(())
@@ -258,7 +258,15 @@ impl Intake for Keep {
 
 fn start() -> Start {
     let now = Time::new(1_800_000_000, 0).expect("a time");
-    Start { now, files: Vec::new(), known: BTreeSet::new(), only: None, first_run: true, behind: false }
+    Start {
+        now,
+        files: Vec::new(),
+        known: BTreeSet::new(),
+        only: None,
+        first_run: true,
+        behind: false,
+        is_bounded: false,
+    }
 }
 
 fn shape() -> TableShape {
@@ -272,6 +280,7 @@ fn shape() -> TableShape {
         text_columns: BTreeSet::new(),
         sites: None,
         future_tolerance_s: 3600,
+        settle_s: 0,
         limits: Limits { batch_rows_max: 10_000, batch_bytes_max: 8 << 20, group_bytes_max: 16 << 20 },
     }
 }

@@ -1,5 +1,6 @@
 //! Follows tables for ever, or once: opens what each needs, polls, drains, tells systemd.
 
+mod fills;
 mod signals;
 mod supervise;
 mod table;
@@ -152,6 +153,8 @@ fn settings(config: &TableConfig, options: &Options) -> Settings {
         compression: config.upload.compression,
         config_digest: config.digest.clone(),
         fallback: options.fallback.unwrap_or(config.poll.fallback),
+        lookback: config.poll.lookback,
+        catch_up_after_s: config.poll.catch_up_after_s,
         commit_patience: options.once.then_some(COMMIT_PATIENCE_ONCE),
         retry: if options.once { RETRY_ONCE } else { RETRY_FOREVER },
     }
@@ -164,7 +167,7 @@ fn share_limits(tables: &mut [TableConfig]) -> Shared {
     let half = memory_bytes_max / 2;
     let part = half / tables.len().max(1);
     for table in tables {
-        table.shape.limits.group_bytes_max = part;
+        table.shape.limits.group_bytes_max = fills::Fills::live_part(part);
     }
     Shared::new(in_flight_max, half, Progress::default())
 }

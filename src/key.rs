@@ -281,6 +281,7 @@ mod tests {
         assert_eq!(late, "ALIC1/T/late.00000000000000000000.json");
         assert!(template.key(&site, &table, &ChainName::LIVE, u64::MAX, ".json") < late);
         assert_eq!(template.seq_of(&site, &table, &ChainName::LIVE, &late), None);
+        assert_eq!(template.seq_of(&site, &table, &ChainName::LATE, &late), Some(0));
     }
 
     #[test]

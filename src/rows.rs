@@ -166,6 +166,20 @@ impl Rows {
         self.kinds = Vec::new();
     }
 
+    /// Drops the rows for which `keeps` says no.
+    pub fn retain(&mut self, mut keeps: impl FnMut(usize) -> bool) {
+        let kept: Vec<usize> = (0..self.len()).filter(|row| keeps(*row)).collect();
+        if kept.len() == self.len() {
+            return;
+        }
+        let mut rows = Self::new(Arc::clone(&self.schema));
+        for row in kept {
+            self.values(row).for_each(|value| rows.push(value.kind, value.text));
+            rows.end_row(self.times[row]);
+        }
+        *self = rows;
+    }
+
     /// Memory held, in bytes: what the budget counts.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
@@ -221,6 +235,8 @@ pub struct Batch {
     pub rows: Rows,
     /// The cursor after the last row.
     pub to: Cursor,
+    /// It ends because it is full, and more rows of the site follow.
+    pub is_cut: bool,
 }
 
 impl Batch {

@@ -11,12 +11,19 @@
 //!    and adopted, and the site is read again from there; nothing is overwritten, nothing skipped.
 //!
 //! A crash between any two steps leaves a state that is behind the sink at most. The first thing done
-//! for a site after a start is therefore to look at the sink behind the state's `seq`.
+//! for a chain after a start is therefore to look at the sink behind the state's `seq`.
+//!
+//! A site has several chains, and the promise is the same for each: `live` follows the source's front,
+//! `late` takes the rows that came behind it, and fills take what lies in a hole: a backlog that the
+//! live chain jumped over, or what an operator asked for.
 
 mod adopt;
 mod change;
+mod errand;
+mod fill;
 mod intake;
 mod journal;
+mod ledger;
 mod limits;
 mod pass;
 mod pause;
@@ -27,7 +34,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use livecosmos_state::{ChainName, CommitError, Intent, Observer, SiteId, Store};
+use livecosmos_state::{ChainName, CommitError, Cursor, FillKind, Intent, Observer, SiteId, Store};
 
 pub use limits::Shared;
 pub use pass::{PassError, PassReport, Totals};
@@ -41,14 +48,11 @@ use crate::quarantine::Quarantine;
 use crate::rows::Batch;
 use crate::sink::{Facts, Object, PutOutcome, Sink, SinkError};
 use crate::stop::Stop;
-use adopt::Chain;
-use change::{Change, Position};
+use adopt::{Chain, Found};
+use change::{Change, Position, Sent};
 use journal::Journal;
 use limits::Loan;
 use pause::Pauses;
-
-/// The chain that follows the source's front.
-const LIVE: &ChainName = &ChainName::LIVE;
 
 /// What shapes a table's objects and their upload.
 #[derive(Debug, Clone)]
@@ -67,6 +71,11 @@ pub struct Settings {
     pub config_digest: String,
     /// Where a site begins that was never seen: this many seconds before now, or at a time.
     pub fallback: Fallback,
+    /// How rows that come late are found.
+    pub lookback: Option<Lookback>,
+    /// A site with a full batch of rows that are all older than this, in seconds, is split: the live
+    /// chain goes on from there, and a fill sends what lies between.
+    pub catch_up_after_s: Option<i64>,
     /// How long a commit may wait for room on the disk; for ever without it.
     pub commit_patience: Option<Duration>,
     /// How long a failed put is tried again within a pass.
@@ -87,6 +96,15 @@ pub enum Fallback {
     All,
 }
 
+/// How rows that come late are found: by reading a window behind the watermark again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lookback {
+    /// Length of the window.
+    pub seconds: i64,
+    /// A row that was changed after it was sent is sent again, as a new version.
+    pub sends_updates: bool,
+}
+
 /// Follows one table: takes batches from its source, stores them, remembers.
 ///
 /// The only caller of commit.
@@ -98,9 +116,26 @@ pub struct LiveUploader {
     stop: Stop,
     shared: Shared,
     quarantine: Mutex<Quarantine>,
+    /// Sites whose live chain failed, and sites whose late chain or fills did.
     pauses: Mutex<Pauses>,
-    /// Sites whose chain in the sink was looked at since the start, or since a put with unknown fate.
-    confirmed: Mutex<HashSet<SiteId>>,
+    pauses_beside: Mutex<Pauses>,
+    /// Chains that were looked at in the sink since the start, or since a put with unknown fate.
+    confirmed: Mutex<HashSet<(SiteId, ChainName)>>,
+}
+
+/// A batch on its way to be the next object of a chain.
+struct Parcel {
+    chain: ChainName,
+    batch: Batch,
+    /// Where the chain goes on behind it, if it leaves a hole to a fill.
+    next: Option<Cursor>,
+}
+
+/// A batch as it is stored.
+struct Packed {
+    encoded: Encoded,
+    /// Its rows, for the ledger.
+    rows: Sent,
 }
 
 /// How a batch ended that did not fail.
@@ -108,6 +143,11 @@ pub struct LiveUploader {
 enum Step {
     /// It is stored.
     Stored {
+        /// Bytes as stored.
+        stored_bytes: u64,
+    },
+    /// It is stored, and its chain goes on behind a hole: its rows must be read again from there.
+    Jumped {
         /// Bytes as stored.
         stored_bytes: u64,
     },
@@ -168,8 +208,18 @@ impl LiveUploader {
     ) -> Self {
         let journal = Journal::new(store, observer, stop.clone(), settings.commit_patience);
         let quarantine = Mutex::new(quarantine);
-        let (pauses, confirmed) = (Mutex::default(), Mutex::default());
-        Self { settings, sink, journal, clock, stop, shared, quarantine, pauses, confirmed }
+        Self {
+            settings,
+            sink,
+            journal,
+            clock,
+            stop,
+            shared,
+            quarantine,
+            pauses: Mutex::default(),
+            pauses_beside: Mutex::default(),
+            confirmed: Mutex::default(),
+        }
     }
 
     /// Commits what waits, ends the writer and releases the state's lock.
@@ -180,59 +230,78 @@ impl LiveUploader {
         self.journal.stop()
     }
 
+    /// Whether the object under the intent's key is the one that was intended.
+    async fn is_stored(&self, intent: &Intent) -> Result<bool, SiteError> {
+        let look = || async {
+            let _permit = self.shared.in_flight.acquire().await;
+            self.sink.head(&intent.key).await
+        };
+        let facts = retry::until_settled(&self.settings.retry, &self.stop, look).await?;
+        Ok(facts.is_some_and(|facts| facts.digest == intent.digest))
+    }
+
     /// Stores one batch, as the head of this file says. `memory` is given back as it is freed.
-    async fn store(&self, batch: Batch, memory: &mut Loan) -> Result<Step, SiteError> {
-        let site = batch.site.clone();
-        if self.confirm(&site).await? == Confirmed::Moved {
+    async fn store(&self, parcel: Parcel, memory: &mut Loan) -> Result<Step, SiteError> {
+        let (site, chain) = (parcel.batch.site.clone(), parcel.chain.clone());
+        if self.confirm(&site, &chain).await? == Confirmed::Moved {
             return Ok(Step::Moved);
         }
-        let (batch, encoded) = self.encode(batch).await?;
+        let (parcel, packed) = self.pack(parcel).await?;
+        let Packed { encoded, rows } = packed;
         memory.shrink_to(encoded.bytes.len());
-        let intent = self.intend(&batch, &encoded);
+        let intent = self.intend(&parcel, &encoded);
 
-        let change = Change::Intended { site: site.clone(), intent: intent.clone() };
+        let change = Change::Intended { site: site.clone(), chain: chain.clone(), intent: intent.clone() };
         let generation = self.journal.commit(change).await?;
 
         let stored_bytes = encoded.bytes.len() as u64;
-        let object = self.object(&site, &intent, generation, encoded);
-        match self.put(&site, &intent.key, &object).await? {
+        let object = self.object(&site, &chain, &intent, generation, encoded);
+        match self.put(&site, &chain, &intent.key, &object).await? {
             PutOutcome::Stored => {
-                self.journal.defer(Change::Stored { site, intent });
-                Ok(Step::Stored { stored_bytes })
+                let has_jumped = intent.next.is_some();
+                self.journal.defer(Change::Stored { site, chain, intent, rows });
+                Ok(if has_jumped { Step::Jumped { stored_bytes } } else { Step::Stored { stored_bytes } })
             }
-            PutOutcome::Exists => self.adopt(&site, &intent).await,
+            PutOutcome::Exists => self.adopt(&site, &chain, intent, rows).await,
         }
     }
 
-    /// Looks once per site and start at what the sink holds behind the state's `seq`.
-    async fn confirm(&self, site: &SiteId) -> Result<Confirmed, SiteError> {
-        if self.confirmed().contains(site) {
+    /// Looks once per chain and start at what the sink holds behind the state's `seq`.
+    async fn confirm(&self, site: &SiteId, chain: &ChainName) -> Result<Confirmed, SiteError> {
+        if self.confirmed().contains(&(site.clone(), chain.clone())) {
             return Ok(Confirmed::AsKnown);
         }
-        let known = self.position(site);
-        let found = self.chain(site).catch_up(known.clone()).await?;
-        self.confirmed().insert(site.clone());
-        if found == known {
-            return Ok(Confirmed::AsKnown);
+        let known = self.position(site, chain);
+        let found = self.chain(site, chain).catch_up(known.clone(), self.recent(site)).await?;
+        let is_as_known = found.position == known;
+        if !is_as_known {
+            tracing::info!(table = %self.settings.table, %site, %chain, from_seq = known.seq,
+                to_seq = found.position.seq, "the sink holds more than the state knew; adopted");
+            self.take_over(site, chain, found).await?;
         }
-        tracing::info!(table = %self.settings.table, %site, from_seq = known.seq, to_seq = found.seq,
-            "the sink holds more than the state knew; adopted");
-        self.journal.defer(Change::Adopted { site: site.clone(), position: found });
-        Ok(Confirmed::Moved)
+        self.confirmed().insert((site.clone(), chain.clone()));
+        Ok(if is_as_known { Confirmed::AsKnown } else { Confirmed::Moved })
     }
 
     /// The key is taken: by this very object, whose reply was lost, or by another writer's.
-    async fn adopt(&self, site: &SiteId, intent: &Intent) -> Result<Step, SiteError> {
-        let known = self.position(site);
-        let found = self.chain(site).catch_up(known.clone()).await?;
+    async fn adopt(
+        &self,
+        site: &SiteId,
+        chain: &ChainName,
+        intent: Intent,
+        rows: Sent,
+    ) -> Result<Step, SiteError> {
+        let known = self.position(site, chain);
+        let found = self.chain(site, chain).catch_up(known.clone(), self.recent(site)).await?;
         let mut ours = known.clone();
-        ours.advance(&intent.to, intent.last_data);
-        if found == ours {
+        ours.advance(&intent);
+        if found.position == ours && self.is_stored(&intent).await? {
             // Our own put, whose reply was lost.
-            self.journal.defer(Change::Stored { site: site.clone(), intent: intent.clone() });
-            return Ok(Step::Stored { stored_bytes: 0 });
+            let has_jumped = intent.next.is_some();
+            self.journal.defer(Change::Stored { site: site.clone(), chain: chain.clone(), intent, rows });
+            return Ok(if has_jumped { Step::Moved } else { Step::Stored { stored_bytes: 0 } });
         }
-        if found == known {
+        if found.position == known {
             // The key is taken, and yet no object of this chain is there: not ours to overwrite.
             return Err(SiteError::Inconsistent(format!(
                 "{}: {} is taken by something that is not the next object of site {site}; move it away or choose another key template",
@@ -240,14 +309,29 @@ impl LiveUploader {
                 intent.key
             )));
         }
-        tracing::info!(table = %self.settings.table, %site, seq = intent.seq, to_seq = found.seq,
-            "another writer stored this part of the chain; adopted");
-        self.journal.defer(Change::Adopted { site: site.clone(), position: found });
+        tracing::info!(table = %self.settings.table, %site, %chain, seq = intent.seq,
+            to_seq = found.position.seq, "another writer stored this part of the chain; adopted");
+        self.take_over(site, chain, found).await?;
         Ok(Step::Moved)
     }
 
+    /// Makes the state what the sink says, and notes the rows of recent objects in the ledger.
+    async fn take_over(&self, site: &SiteId, chain: &ChainName, found: Found) -> Result<(), SiteError> {
+        let Found { position, recent } = found;
+        let rows = self.rows_of(&recent).await?;
+        let (site, chain) = (site.clone(), chain.clone());
+        self.journal.defer(Change::Adopted { site, chain, position, rows });
+        Ok(())
+    }
+
     /// Puts until the sink has answered for good, or the retry policy is at its end.
-    async fn put(&self, site: &SiteId, key: &str, object: &Object) -> Result<PutOutcome, SiteError> {
+    async fn put(
+        &self,
+        site: &SiteId,
+        chain: &ChainName,
+        key: &str,
+        object: &Object,
+    ) -> Result<PutOutcome, SiteError> {
         let attempt = || async {
             let _permit = self.shared.in_flight.acquire().await;
             self.shared.progress.step();
@@ -256,35 +340,39 @@ impl LiveUploader {
         let outcome = retry::until_settled(&self.settings.retry, &self.stop, attempt).await;
         if outcome.is_err() {
             // Its fate may be unknown: the sink is asked before anything else is put.
-            self.confirmed().remove(site);
+            self.confirmed().remove(&(site.clone(), chain.clone()));
         }
         outcome
     }
 
     /// Spells the batch on a thread for computing; gives it back for its facts.
-    async fn encode(&self, mut batch: Batch) -> Result<(Batch, Encoded), SiteError> {
+    async fn pack(&self, mut parcel: Parcel) -> Result<(Parcel, Packed), SiteError> {
         let _permit = self.shared.encoders.acquire().await;
         let (format, compression) = (self.settings.format.clone(), self.settings.compression);
-        let site = batch.site.clone();
+        let ledger = self.ledger_of(&parcel.batch, &parcel.chain);
+        let site = parcel.batch.site.clone();
         let failed = |reason: String| SiteError::Encode { site: site.clone(), reason };
         let task = tokio::task::spawn_blocking(move || {
-            let encoded = format.encode(&batch, compression);
-            batch.rows.release_values();
-            (batch, encoded)
+            let encoded = format.encode(&parcel.batch, compression);
+            let rows = ledger.rows(&parcel.batch);
+            parcel.batch.rows.release_values();
+            (parcel, encoded, rows)
         });
-        let (batch, encoded) = task.await.map_err(|error| failed(error.to_string()))?;
-        Ok((batch, encoded.map_err(|error| failed(error.to_string()))?))
+        let (parcel, encoded, rows) = task.await.map_err(|error| failed(error.to_string()))?;
+        let encoded = encoded.map_err(|error| failed(error.to_string()))?;
+        Ok((parcel, Packed { encoded, rows }))
     }
 
-    /// The intent that makes `batch` the next object of its site's chain (I3).
-    fn intend(&self, batch: &Batch, encoded: &Encoded) -> Intent {
-        let Position { seq, cursor: from, .. } = self.position(&batch.site);
+    /// The intent that makes the batch the next object of its chain (I3).
+    fn intend(&self, parcel: &Parcel, encoded: &Encoded) -> Intent {
+        let Parcel { chain, batch, next } = parcel;
+        let Position { seq, cursor: from, .. } = self.position(&batch.site, chain);
         Intent {
             seq,
             from,
             to: batch.to.clone(),
-            next: None,
-            key: self.settings.key.key(&batch.site, &self.settings.table, LIVE, seq, &self.extension()),
+            next: next.clone(),
+            key: self.settings.key.key(&batch.site, &self.settings.table, chain, seq, &self.extension()),
             rows: batch.rows.len() as u64,
             last_data: batch.time_range().1,
             digest: encoded.digest,
@@ -292,16 +380,23 @@ impl LiveUploader {
         }
     }
 
-    fn object(&self, site: &SiteId, intent: &Intent, generation: u64, encoded: Encoded) -> Object {
+    fn object(
+        &self,
+        site: &SiteId,
+        chain: &ChainName,
+        intent: &Intent,
+        generation: u64,
+        encoded: Encoded,
+    ) -> Object {
         let facts = Facts {
             table: self.settings.table.clone(),
             site: site.clone(),
-            chain: LIVE.clone(),
+            chain: chain.clone(),
             seq: intent.seq,
             from: intent.from.clone(),
             to: intent.to.clone(),
             next: intent.next.clone(),
-            is_resend: false,
+            is_resend: self.kind_of(site, chain) == Some(FillKind::Resend),
             rows: intent.rows,
             last_data: intent.last_data,
             digest: intent.digest,
@@ -317,15 +412,20 @@ impl LiveUploader {
         }
     }
 
-    /// Where the site stands as far as is known.
-    fn position(&self, site: &SiteId) -> Position {
+    /// Where the chain stands as far as is known.
+    fn position(&self, site: &SiteId, chain: &ChainName) -> Position {
         self.journal
-            .read(|state| state.sites.get(site).map(Position::of))
+            .read(|state| Position::of(state.sites.get(site)?, chain))
             .unwrap_or_else(|| Position::start(None))
     }
 
-    fn chain<'a>(&'a self, site: &'a SiteId) -> Chain<'a> {
+    fn kind_of(&self, site: &SiteId, chain: &ChainName) -> Option<FillKind> {
+        self.journal.read(|state| state.sites.get(site)?.fills.get(chain).map(|fill| fill.kind))
+    }
+
+    fn chain<'a>(&'a self, site: &'a SiteId, name: &'a ChainName) -> Chain<'a> {
         Chain {
+            name,
             sink: &*self.sink,
             key: &self.settings.key,
             table: &self.settings.table,
@@ -340,7 +440,7 @@ impl LiveUploader {
         format!("{}{}", self.settings.format.extension(), self.settings.compression.extension())
     }
 
-    fn confirmed(&self) -> std::sync::MutexGuard<'_, HashSet<SiteId>> {
+    fn confirmed(&self) -> std::sync::MutexGuard<'_, HashSet<(SiteId, ChainName)>> {
         self.confirmed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

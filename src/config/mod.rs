@@ -25,7 +25,7 @@ use crate::key::KeyTemplate;
 use crate::payload::{Compression, Format};
 use crate::sink;
 use crate::source::{Source, SourceError, TableShape, csv, sqlite};
-use crate::uploader::Fallback;
+use crate::uploader::{Fallback, Lookback};
 
 /// A configuration in which everything fits together.
 #[derive(Debug, Clone)]
@@ -77,6 +77,8 @@ pub struct Upload {
     pub in_flight_max: usize,
     /// Memory of all rows and payloads of the process.
     pub memory_bytes_max: usize,
+    /// Fills that store at the same time: a share of the puts.
+    pub fills_max: usize,
 }
 
 /// When rows are looked for, and from when on.
@@ -88,6 +90,10 @@ pub struct Poll {
     pub fallback: Fallback,
     /// How long what is in flight may take to end after a signal.
     pub drain: Duration,
+    /// How rows that come late are found.
+    pub lookback: Option<Lookback>,
+    /// A site with rows older than this, in seconds, and more of them than one batch, is split.
+    pub catch_up_after_s: Option<i64>,
 }
 
 impl Config {

@@ -83,6 +83,7 @@ pub(crate) struct RawUpload {
     pub(crate) batch_bytes_max: Option<Spanned<HumanSize>>,
     pub(crate) in_flight_max: Option<Spanned<i64>>,
     pub(crate) memory_max: Option<Spanned<HumanSize>>,
+    pub(crate) fill_share: Option<Spanned<f64>>,
     pub(crate) key: Option<Spanned<String>>,
 }
 
@@ -94,6 +95,10 @@ pub(crate) struct RawPoll {
     pub(crate) fallback: Option<Spanned<String>>,
     pub(crate) drain: Option<Spanned<HumanDuration>>,
     pub(crate) future_tolerance: Option<Spanned<HumanDuration>>,
+    pub(crate) settle: Option<Spanned<HumanDuration>>,
+    pub(crate) lookback: Option<Spanned<HumanDuration>>,
+    pub(crate) updates: Option<Spanned<RawUpdates>>,
+    pub(crate) catch_up_after: Option<Spanned<HumanDuration>>,
 }
 
 /// The kinds of source there are, and those that are known and still to come.
@@ -133,6 +138,14 @@ pub(crate) enum RawCompression {
     None,
     Gzip,
     Zstd,
+}
+
+/// What becomes of rows that were changed after they were sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawUpdates {
+    Send,
+    Ignore,
 }
 
 /// Local times that a zone shows twice or never.

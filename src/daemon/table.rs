@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use livecosmos_state::{Commit, CommitError, Observer, OpenError, Opened, Origin, SiteId, State, Store};
+use livecosmos_state::{
+    Commit, CommitError, Observer, OpenError, Opened, Origin, SiteId, State, Store, TableName,
+};
 use sd_notify::NotifyState;
+use tokio::task::JoinSet;
 
+use super::fills::{Fills, Outcome};
 use super::supervise::{Watch, idle, notify};
 use super::{Options, RETRY_FOREVER, RETRY_ONCE};
 use crate::config::TableConfig;
@@ -37,6 +41,7 @@ pub(super) struct Table {
     options: Options,
     uploader: Arc<LiveUploader>,
     source: Option<Box<dyn Source>>,
+    fills: Arc<Fills>,
     progress: Progress,
     stop: Stop,
 }
@@ -70,21 +75,28 @@ impl Table {
         );
         watch.ready();
         let uploader = Arc::new(uploader);
-        Ok(Self { config, options: options.clone(), uploader, source: Some(source), progress, stop })
+        let fills = Fills::new(config.clone(), Arc::clone(&uploader), stop.clone());
+        Ok(Self { config, options: options.clone(), uploader, source: Some(source), fills, progress, stop })
     }
 
     /// Polls until the stop, or once; returns how the process should end.
     pub(super) async fn follow(mut self, once: bool) -> Exit {
         let mut run = Run { once, passes: 0, objects: 0, failures: BTreeMap::new() };
+        let mut workers = if once { JoinSet::new() } else { self.fills.start() };
         let exit = loop {
             let begun = Instant::now();
             let Some(report) = self.pass().await else { break Exit::Unexpected };
-            self.say(&report, begun.elapsed());
+            log(&self.config.table, &report, Some(begun.elapsed()));
+            self.fills.look();
             run.add(&report);
             if self.stop.is_requested() {
                 break Exit::Done;
             }
             if let Some(exit) = run.ends(&report) {
+                if once && report.error.is_none() {
+                    let faults = !report.source.faults.is_empty();
+                    break run.ends_with(self.fills.drain().await, faults);
+                }
                 break exit;
             }
             if !report.again {
@@ -95,6 +107,11 @@ impl Table {
                 break Exit::Done;
             }
         };
+        // Their last commits belong to the state; where nothing more can be committed they are cut off.
+        if !self.stop.is_requested() {
+            workers.abort_all();
+        }
+        while workers.join_next().await.is_some() {}
         match tokio::task::block_in_place(|| self.uploader.close()) {
             Err(error) => {
                 tracing::error!(table = %self.config.table, "the last commit failed: {error}");
@@ -113,29 +130,31 @@ impl Table {
         self.source = source;
         Some(report)
     }
+}
 
-    fn say(&self, report: &PassReport, took: Duration) {
-        let table = &self.config.table;
-        for notice in &report.source.notices {
-            tracing::warn!(%table, "{notice}");
-        }
-        let totals = report.totals;
-        if let Some(error) = &report.error {
-            tracing::error!(%table, "{error}");
-            notify(&[NotifyState::Status(&format!("{table}: {error}"))]);
-        } else if totals.objects > 0 || !report.failures.is_empty() {
-            let failed_sites = report.failures.len();
-            tracing::info!(%table, objects = totals.objects, rows = totals.rows, bytes = totals.stored_bytes,
-                failed_sites, took_ms = took.as_millis(), "stored");
-            let last = format!(
-                "{table}: {} rows in {} objects, {failed_sites} sites failed",
-                totals.rows, totals.objects
-            );
-            notify(&[NotifyState::Status(&last)]);
-        }
-        if report.source.future_rows > 0 {
-            tracing::warn!(%table, rows = report.source.future_rows, "rows lie in the future; they do not move the watermark");
-        }
+/// Says what came of a pass, or of a turn at a fill, which took no time that anybody waits for.
+pub(super) fn log(table: &TableName, report: &PassReport, took: Option<Duration>) {
+    for notice in &report.source.notices {
+        tracing::warn!(%table, "{notice}");
+    }
+    let totals = report.totals;
+    if let Some(error) = &report.error {
+        tracing::error!(%table, "{error}");
+        notify(&[NotifyState::Status(&format!("{table}: {error}"))]);
+    } else if totals.objects > 0 || !report.failures.is_empty() {
+        let failed_sites = report.failures.len();
+        let took_ms = took.map(|took| took.as_millis());
+        tracing::info!(%table, objects = totals.objects, rows = totals.rows, bytes = totals.stored_bytes,
+            failed_sites, took_ms, "stored");
+        let last = format!(
+            "{table}: {} rows in {} objects, {failed_sites} sites failed",
+            totals.rows, totals.objects
+        );
+        notify(&[NotifyState::Status(&last)]);
+    }
+    if report.source.future_rows > 0 {
+        tracing::warn!(%table, rows = report.source.future_rows,
+            "rows lie in the future; they do not move the watermark");
     }
 }
 
@@ -219,6 +238,17 @@ impl Run {
             // A file that could not be read is a site, or several, that could not be sent.
             None if !report.source.faults.is_empty() => Some(Exit::SitesFailed),
             None => Some(self.exit_of_sites()),
+        }
+    }
+
+    /// How a one-shot run ends whose last pass went through and whose fills came to this.
+    fn ends_with(&mut self, fills: Outcome, faults: bool) -> Exit {
+        self.objects += fills.objects;
+        self.failures.extend(fills.failures);
+        match fills.error {
+            Some(error) => Exit::from(&error),
+            None if faults => Exit::SitesFailed,
+            None => self.exit_of_sites(),
         }
     }
 

@@ -69,6 +69,12 @@ const INSTANCE: &str = "livecosmos-instance";
 const GENERATION: &str = "livecosmos-generation";
 
 impl Facts {
+    /// Where its successor begins.
+    #[must_use]
+    pub fn successor(&self) -> &Cursor {
+        self.next.as_ref().unwrap_or(&self.to)
+    }
+
     /// As metadata: lower-case names and printable ASCII values, under 2 KiB together unless a tie
     /// column holds very long texts.
     #[must_use]

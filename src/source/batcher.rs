@@ -79,7 +79,7 @@ impl Batcher {
             (full && open.to != *cursor) || !Arc::ptr_eq(open.rows.schema(), schema)
         });
         if must_close {
-            self.close(slot, intake)?;
+            self.end_batch(slot, true, intake)?;
         }
         if self.held_bytes > self.limits.group_bytes_max {
             self.close_largest(slot, cursor, intake)?;
@@ -106,6 +106,10 @@ impl Batcher {
 
     /// Closes the batch of `slot`, if one is open.
     pub fn close(&mut self, slot: Slot, intake: &mut dyn Intake) -> Result<(), Stopped> {
+        self.end_batch(slot, false, intake)
+    }
+
+    fn end_batch(&mut self, slot: Slot, is_cut: bool, intake: &mut dyn Intake) -> Result<(), Stopped> {
         let group = &mut self.groups[slot.0];
         let Some(open) = group.open.take() else { return Ok(()) };
         self.held_bytes -= open.held_bytes;
@@ -113,7 +117,7 @@ impl Batcher {
         if open.rows.is_empty() {
             return Ok(());
         }
-        intake.batch(Batch { site: group.site.clone(), rows: open.rows, to: open.to })
+        intake.batch(Batch { site: group.site.clone(), rows: open.rows, to: open.to, is_cut })
     }
 
     /// Closes every open batch: at the end of a pass, of a file, or where the schema changes.
@@ -153,13 +157,7 @@ mod tests {
     impl Intake for Sink {
         fn resume(&mut self, _: &SiteId) -> Result<Resume, Stopped> {
             self.asked += 1;
-            Ok(Resume {
-                cursor: Cursor::Start,
-                ahead: Vec::new(),
-                floor: None,
-                last_data: None,
-                paused: false,
-            })
+            Ok(Resume::from_the_start())
         }
 
         fn register(&mut self, _: livecosmos_state::SourceFile, _: FileOrigin) -> Result<(), Stopped> {

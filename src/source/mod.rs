@@ -11,7 +11,7 @@ mod time;
 
 use std::collections::BTreeSet;
 
-use livecosmos_state::{Cursor, FilePosition, SiteId, SourceFile, Time};
+use livecosmos_state::{Cursor, FilePosition, SiteId, SourceFile, Time, Window};
 
 pub use batcher::{Batcher, Slot};
 pub use number::is_json_number;
@@ -48,6 +48,8 @@ pub struct Start {
     pub first_run: bool,
     /// A site stands before what earlier passes have read: read again from what is covered.
     pub behind: bool,
+    /// Every site that is not paused has [`Bounds`]: a pass for fills.
+    pub is_bounded: bool,
 }
 
 /// Where a site stands, asked once per site and pass.
@@ -63,6 +65,32 @@ pub struct Resume {
     pub last_data: Option<Time>,
     /// Rows of this site are passed over in this pass: it failed and waits for its next try.
     pub paused: bool,
+    /// Where this pass ends for the site; `None` where its rows end.
+    pub bounds: Option<Bounds>,
+}
+
+/// The rows of a site that a fill is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// The last of them lies at this cursor or before. A place in a file bounds them to that file.
+    pub until: Cursor,
+    /// They have such times.
+    pub window: Window,
+}
+
+impl Resume {
+    /// Nothing of the site is stored, and all its rows are due.
+    #[must_use]
+    pub fn from_the_start() -> Self {
+        Self {
+            cursor: Cursor::Start,
+            ahead: Vec::new(),
+            floor: None,
+            last_data: None,
+            paused: false,
+            bounds: None,
+        }
+    }
 }
 
 /// How a file came to be seen for the first time.
@@ -180,6 +208,9 @@ pub struct TableShape {
     pub sites: Option<BTreeSet<SiteId>>,
     /// How far ahead of the clock a row's time may lie, in seconds.
     pub future_tolerance_s: i64,
+    /// How old a row must be before it is due, in seconds: transactions that commit out of order are
+    /// then not overtaken. Where rows are read in the order of their times.
+    pub settle_s: i64,
     /// Where batches are cut.
     pub limits: Limits,
 }

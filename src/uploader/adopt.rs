@@ -1,12 +1,15 @@
 //! Reading a chain back from the sink: what it holds decides where a site stands (I5).
 
+use std::collections::VecDeque;
+
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use livecosmos_state::{SiteId, TableName};
+use livecosmos_state::{ChainName, SiteId, TableName, Time};
 use tokio::sync::Semaphore;
 
+use super::SiteError;
 use super::change::Position;
 use super::retry::{self, RetryPolicy};
-use super::{LIVE, SiteError};
+use crate::clock::shift;
 use crate::key::KeyTemplate;
 use crate::sink::{Facts, Sink, SinkError};
 use crate::stop::Stop;
@@ -18,8 +21,9 @@ const FIRST_KEYS: usize = 4;
 /// Objects asked for their facts at the same time.
 const HEADS_AT_ONCE: usize = 16;
 
-/// One site's live chain in the sink.
+/// One chain of a site in the sink.
 pub(super) struct Chain<'a> {
+    pub(super) name: &'a ChainName,
     pub(super) sink: &'a dyn Sink,
     pub(super) key: &'a KeyTemplate,
     pub(super) table: &'a TableName,
@@ -28,6 +32,22 @@ pub(super) struct Chain<'a> {
     pub(super) stop: &'a Stop,
     /// Requests at the same time, over all sites.
     pub(super) in_flight: &'a Semaphore,
+}
+
+/// What a look into the sink found.
+pub(super) struct Found {
+    /// Where the chain ends.
+    pub(super) position: Position,
+    /// Keys of the objects behind the position that was known, as far as they are recent.
+    pub(super) recent: Vec<String>,
+}
+
+/// Which objects are recent: those with rows of this many seconds before the watermark.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recent {
+    pub(super) seconds: i64,
+    /// The watermark, as far as it is known.
+    pub(super) watermark: Option<Time>,
 }
 
 impl Chain<'_> {
@@ -39,7 +59,7 @@ impl Chain<'_> {
     /// # Errors
     /// [`SiteError::Inconsistent`] when state and sink contradict each other, or the chain in the sink
     /// has a gap or an overlap: nothing is stored for the site until the operator has looked.
-    pub(super) async fn catch_up(&self, known: Position) -> Result<Position, SiteError> {
+    pub(super) async fn catch_up(&self, known: Position, recent: Option<Recent>) -> Result<Found, SiteError> {
         let start = match known.seq.checked_sub(1) {
             Some(last) => {
                 self.check_last(&known, last).await?;
@@ -47,8 +67,8 @@ impl Chain<'_> {
             }
             None => self.oldest(known).await?,
         };
-        match self.follow(start).await? {
-            Followed::To(position) => Ok(position),
+        match self.follow(start, recent).await? {
+            Followed::To(found) => Ok(found),
             Followed::Broken { key, expected } => Err(self
                 .inconsistent(&format!("{key} does not continue the chain where object {expected} should"))),
         }
@@ -57,20 +77,21 @@ impl Chain<'_> {
     /// The object the state knows last must be there and end where the state says, unless the whole
     /// chain has expired.
     async fn check_last(&self, known: &Position, last: u64) -> Result<(), SiteError> {
-        let stem = self.key.stem(self.site, self.table, LIVE, last);
+        let stem = self.key.stem(self.site, self.table, self.name, last);
         match self.page(&stem, FIRST_KEYS).await?.objects.first() {
-            Some((_, facts)) if facts.seq == last && facts.to == known.cursor => Ok(()),
+            Some((_, facts)) if facts.seq == last && *facts.successor() == known.cursor => Ok(()),
             Some((_, facts)) if facts.seq > last => Ok(()),
             Some((key, facts)) => Err(self.inconsistent(&format!(
                 "{key} ends at {}, and the state says that it ends at {}",
-                facts.to, known.cursor
+                facts.successor(),
+                known.cursor
             ))),
             None => self.check_expired(last).await,
         }
     }
 
     async fn check_expired(&self, last: u64) -> Result<(), SiteError> {
-        let prefix = self.key.prefix(self.site, self.table, LIVE);
+        let prefix = self.key.prefix(self.site, self.table, self.name);
         if let Some((key, _)) = self.page(&prefix, FIRST_KEYS).await?.objects.first() {
             return Err(self.inconsistent(&format!(
                 "the state says that object {last} is stored; it is not there, though older ones such as {key} are"
@@ -83,7 +104,7 @@ impl Chain<'_> {
 
     /// Where the first object that is still there begins.
     async fn oldest(&self, known: Position) -> Result<Position, SiteError> {
-        let prefix = self.key.prefix(self.site, self.table, LIVE);
+        let prefix = self.key.prefix(self.site, self.table, self.name);
         let first = self.page(&prefix, FIRST_KEYS).await?.objects.into_iter().next();
         Ok(first.map_or(known.clone(), |(_, facts)| Position { seq: facts.seq, cursor: facts.from, ..known }))
     }
@@ -98,34 +119,38 @@ impl Chain<'_> {
         ))
     }
 
-    async fn follow(&self, mut position: Position) -> Result<Followed, SiteError> {
-        let mut from = self.key.stem(self.site, self.table, LIVE, position.seq);
+    async fn follow(&self, mut position: Position, recent: Option<Recent>) -> Result<Followed, SiteError> {
+        let mut kept = Kept::new(recent);
+        let mut from = self.key.stem(self.site, self.table, self.name, position.seq);
         loop {
             let page = self.page(&from, PAGE_KEYS).await?;
             for (key, facts) in page.objects {
                 if !self.is_ours(&facts) || !position.follow(&facts) {
                     return Ok(Followed::Broken { key, expected: position.seq });
                 }
+                kept.keep(key, facts.last_data);
             }
             match page.next {
                 Some(next) => from = next,
-                None => return Ok(Followed::To(position)),
+                None => return Ok(Followed::To(Found { position, recent: kept.into_keys() })),
             }
         }
     }
 
     /// The objects of this chain from `from` on, in the order of their keys.
     async fn page(&self, from: &str, keys_max: usize) -> Result<Page, SiteError> {
-        let prefix = self.key.prefix(self.site, self.table, LIVE);
+        let prefix = self.key.prefix(self.site, self.table, self.name);
         let list = || async {
             let _permit = self.in_flight.acquire().await;
             self.sink.list(&prefix, from, keys_max).await
         };
         let keys = retry::until_settled(self.retry, self.stop, list).await?;
         // Other keys may lie between; the page ends where the listing ends.
-        let next = (keys.len() == keys_max).then(|| keys.last().map(|last| format!("{last}\0"))).flatten();
+        let end = self.key.stem(self.site, self.table, self.name, u64::MAX);
+        let next = keys.last().filter(|last| keys.len() == keys_max && **last <= end);
+        let next = next.map(|last| format!("{last}\0"));
         let of_chain =
-            keys.into_iter().filter(|key| self.key.seq_of(self.site, self.table, LIVE, key).is_some());
+            keys.into_iter().filter(|key| self.key.seq_of(self.site, self.table, self.name, key).is_some());
         let heads = stream::iter(of_chain.map(|key| async move {
             let facts = self.facts(&key).await?;
             Ok::<_, SiteError>((key, facts))
@@ -145,7 +170,7 @@ impl Chain<'_> {
     }
 
     fn is_ours(&self, facts: &Facts) -> bool {
-        facts.table == *self.table && facts.site == *self.site && facts.chain == *LIVE
+        facts.table == *self.table && facts.site == *self.site && facts.chain == *self.name
     }
 }
 
@@ -158,7 +183,39 @@ struct Page {
 
 enum Followed {
     /// To the chain's end.
-    To(Position),
+    To(Found),
     /// Up to an object that does not continue it.
     Broken { key: String, expected: u64 },
+}
+
+/// Keys of recent objects, in the order of their chain.
+struct Kept {
+    recent: Option<Recent>,
+    keys: VecDeque<(String, Time)>,
+}
+
+impl Kept {
+    fn new(recent: Option<Recent>) -> Self {
+        Self { recent, keys: VecDeque::new() }
+    }
+
+    /// Notes an object; forgets those that it makes old.
+    fn keep(&mut self, key: String, last_data: Time) {
+        let Some(Recent { seconds, watermark }) = &mut self.recent else { return };
+        *watermark = (*watermark).max(Some(last_data));
+        let first = watermark.map(|watermark| shift(watermark, -*seconds));
+        self.keys.push_back((key, last_data));
+        while self.keys.front().is_some_and(|(_, oldest)| Some(*oldest) < first) {
+            self.keys.pop_front();
+        }
+    }
+
+    fn into_keys(self) -> Vec<String> {
+        let recent = self.recent.and_then(|recent| Some(shift(recent.watermark?, -recent.seconds)));
+        self.keys
+            .into_iter()
+            .filter(|(_, last_data)| Some(*last_data) >= recent)
+            .map(|(key, _)| key)
+            .collect()
+    }
 }

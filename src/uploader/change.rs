@@ -1,6 +1,11 @@
 //! Every way in which the state changes, as values: pure, so that tests can play histories.
 
-use livecosmos_state::{Chain, Cursor, FileId, FilePosition, Intent, Site, SiteId, SourceFile, State, Time};
+use std::sync::Arc;
+
+use livecosmos_state::{
+    Chain, ChainName, Cursor, FileId, FilePosition, Fill, FillKind, Fingerprint, Intent, Site, SiteId,
+    SourceFile, State, Time, Window,
+};
 
 use crate::sink::Facts;
 use crate::source::FileOrigin;
@@ -15,57 +20,119 @@ pub(crate) enum Change {
     Registered { file: SourceFile, origin: FileOrigin },
     /// A site was seen for the first time, and this is where it stands.
     Admitted { site: SiteId, position: Position },
+    /// A fill begins.
+    Opened { site: SiteId, chain: ChainName, fill: Fill },
     /// An upload may begin (I2).
-    Intended { site: SiteId, intent: Intent },
-    /// The sink has acknowledged the object of this intent (I1).
-    Stored { site: SiteId, intent: Intent },
-    /// The sink holds more of a site's chain than the state knew (I5).
-    Adopted { site: SiteId, position: Position },
+    Intended { site: SiteId, chain: ChainName, intent: Intent },
+    /// The sink has acknowledged the object of this intent (I1), which holds these rows.
+    Stored { site: SiteId, chain: ChainName, intent: Intent, rows: Sent },
+    /// The sink holds more of a chain than the state knew (I5), these rows among it.
+    Adopted { site: SiteId, chain: ChainName, position: Position, rows: Sent },
+    /// Every row of a fill is stored.
+    Filled { site: SiteId, chain: ChainName },
+    /// Rows of a site that are older than this are not looked at again.
+    Forgotten { site: SiteId, before: Time },
     /// Everything in these files before `covered` is stored or in quarantine.
     Covered { files: Vec<SourceFile> },
     /// A pass has read all there was; the first to do so ends the first run.
     Ran { now: Time },
 }
 
-/// Where a site stands: what the chain of objects in a sink can prove.
+/// Rows for the ledger; none where no lookback is kept.
+pub(crate) type Sent = Arc<[(Time, Fingerprint)]>;
+
+/// Where a chain stands: what the objects in a sink can prove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
     /// Number of the next object.
     pub seq: u64,
     /// Where that object begins.
     pub cursor: Cursor,
+    /// Reading goes on from here, if not from `cursor`: the rows between are in quarantine.
+    pub passed: Option<Cursor>,
     /// How far each file is stored.
     pub ahead: Vec<FilePosition>,
     /// The newest time stored.
     pub last_data: Option<Time>,
     /// Rows at or before it are not due where a floor applies.
     pub floor: Option<Time>,
+    /// What its objects left to fills, since this position was taken from the state.
+    pub holes: Vec<Hole>,
+}
+
+/// Rows that the live chain jumped over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hole {
+    /// Of the object that jumped: names the fill.
+    seq: u64,
+    after: Cursor,
+    until: Cursor,
+    since: Time,
+}
+
+/// Where an object ends, and where its successor begins.
+pub(crate) struct End<'a> {
+    to: &'a Cursor,
+    next: Option<&'a Cursor>,
+    last_data: Time,
+}
+
+impl<'a> From<&'a Intent> for End<'a> {
+    fn from(intent: &'a Intent) -> Self {
+        Self { to: &intent.to, next: intent.next.as_ref(), last_data: intent.last_data }
+    }
+}
+
+impl<'a> From<&'a Facts> for End<'a> {
+    fn from(facts: &'a Facts) -> Self {
+        Self { to: &facts.to, next: facts.next.as_ref(), last_data: facts.last_data }
+    }
 }
 
 impl Position {
-    /// A site of which nothing is stored.
+    /// A chain of which nothing is stored.
     pub(crate) fn start(floor: Option<Time>) -> Self {
-        Self { seq: 0, cursor: Cursor::Start, ahead: Vec::new(), last_data: None, floor }
+        Self::of_chain(&Chain::new(), Vec::new(), None, floor)
     }
 
-    /// Where the state says the site stands.
-    pub(crate) fn of(site: &Site) -> Self {
-        Self {
-            seq: site.live.seq,
-            cursor: site.live.cursor.clone(),
-            ahead: site.ahead.clone(),
-            last_data: site.last_data,
-            floor: site.floor,
+    /// Where the state says a chain of the site stands; `None` for a fill that it does not know.
+    pub(crate) fn of(site: &Site, chain: &ChainName) -> Option<Self> {
+        Some(match chain {
+            chain if *chain == ChainName::LIVE => {
+                Self::of_chain(&site.live, site.ahead.clone(), site.last_data, site.floor)
+            }
+            chain if *chain == ChainName::LATE => Self::of_chain(&site.late, Vec::new(), None, None),
+            chain => Self::of_chain(&site.fills.get(chain)?.chain, Vec::new(), None, None),
+        })
+    }
+
+    fn of_chain(
+        chain: &Chain,
+        ahead: Vec<FilePosition>,
+        last_data: Option<Time>,
+        floor: Option<Time>,
+    ) -> Self {
+        let Chain { seq, cursor, passed, .. } = chain.clone();
+        Self { seq, cursor, passed, ahead, last_data, floor, holes: Vec::new() }
+    }
+
+    /// Moves on past an object that is stored.
+    pub(crate) fn advance<'a>(&mut self, end: impl Into<End<'a>>) {
+        let End { to, next, last_data } = end.into();
+        if let Some(until) = next {
+            self.holes.push(Hole {
+                seq: self.seq,
+                after: to.clone(),
+                until: until.clone(),
+                since: last_data,
+            });
         }
-    }
-
-    /// Moves on past an object that is stored, ending at `to`.
-    pub(crate) fn advance(&mut self, to: &Cursor, last_data: Time) {
         self.seq += 1;
-        self.cursor = to.clone();
+        self.cursor = next.unwrap_or(to).clone();
+        self.passed = None;
         self.last_data = self.last_data.max(Some(last_data));
-        if let Cursor::File { file, offset } = to {
-            raise(&mut self.ahead, *file, *offset);
+        if let Cursor::File { file, offset } = self.cursor {
+            raise(&mut self.ahead, file, offset);
         }
     }
 
@@ -75,14 +142,41 @@ impl Position {
     pub(crate) fn follow(&mut self, facts: &Facts) -> bool {
         let is_next = facts.seq == self.seq && facts.from == self.cursor;
         if is_next {
-            self.advance(&facts.to, facts.last_data);
+            self.advance(facts);
         }
         is_next
     }
 
-    fn into_site(self) -> Site {
-        let live = Chain { seq: self.seq, cursor: self.cursor, passed: None, pending: None };
-        Site { last_data: self.last_data, floor: self.floor, live, ahead: self.ahead, ..Site::default() }
+    /// Makes this the position of `chain`.
+    fn take_place(self, site: &mut Site, chain: &ChainName) {
+        let taken = Chain { seq: self.seq, cursor: self.cursor, passed: self.passed, pending: None };
+        if *chain == ChainName::LIVE {
+            site.live = taken;
+            (site.last_data, site.floor, site.ahead) = (self.last_data, self.floor, self.ahead);
+            site.fills.extend(self.holes.into_iter().filter_map(Hole::into_fill));
+        } else if *chain == ChainName::LATE {
+            site.late = taken;
+        } else if let Some(fill) = site.fills.get_mut(chain) {
+            fill.chain = taken;
+        }
+    }
+}
+
+impl Hole {
+    fn into_fill(self) -> Option<(ChainName, Fill)> {
+        let Self { seq, after, until, since } = self;
+        let chain = Chain { cursor: after.clone(), ..Chain::new() };
+        let fill = Fill { kind: FillKind::CatchUp, since, after, until, window: Window::default(), chain };
+        ChainName::parse(&format!("catchup-{seq:020}")).ok().map(|name| (name, fill))
+    }
+}
+
+/// The chain of `site` that is to be changed.
+fn chain_mut<'a>(site: &'a mut Site, chain: &ChainName) -> Option<&'a mut Chain> {
+    match chain {
+        chain if *chain == ChainName::LIVE => Some(&mut site.live),
+        chain if *chain == ChainName::LATE => Some(&mut site.late),
+        chain => site.fills.get_mut(chain).map(|fill| &mut fill.chain),
     }
 }
 
@@ -96,26 +190,51 @@ impl Change {
                 state.floor = *floor;
             }
             Self::Registered { file, origin } => register(state, file, *origin),
-            Self::Admitted { site, position } | Self::Adopted { site, position } => {
-                let mut position = position.clone();
-                skip_what_a_lost_file_held(state, &mut position);
-                state.sites.insert(site.clone(), position.into_site());
-            }
-            Self::Intended { site, intent } => {
-                if let Some(site) = state.sites.get_mut(site) {
-                    site.live.pending = Some(intent.clone());
-                }
-            }
-            Self::Stored { site, intent } => {
-                if let Some(site) = state.sites.get_mut(site) {
-                    let mut position = Position::of(site);
-                    position.advance(&intent.to, intent.last_data);
-                    *site = position.into_site();
-                }
-            }
+            Self::Admitted { site, position } => place(state, site, &ChainName::LIVE, position.clone()),
             Self::Covered { files } => cover(state, files),
             Self::Ran { now } => state.last_run = Some(*now),
+            Self::Adopted { site, chain, position, rows } => {
+                place(state, site, chain, position.clone());
+                note(state, site, rows);
+            }
+            Self::Opened { site, chain, fill } => {
+                let site = state.sites.entry(site.clone()).or_default();
+                site.fills.insert(chain.clone(), fill.clone());
+            }
+            Self::Filled { site, chain } => {
+                state.sites.get_mut(site).and_then(|site| site.fills.remove(chain));
+            }
+            Self::Intended { site, chain, intent } => {
+                if let Some(chain) = state.sites.get_mut(site).and_then(|site| chain_mut(site, chain)) {
+                    chain.pending = Some(intent.clone());
+                }
+            }
+            Self::Stored { site: id, chain, intent, rows } => {
+                if let Some(site) = state.sites.get_mut(id)
+                    && let Some(mut position) = Position::of(site, chain)
+                {
+                    position.advance(intent);
+                    position.take_place(site, chain);
+                }
+                note(state, id, rows);
+            }
+            Self::Forgotten { site, before } => {
+                if let Some(site) = state.sites.get_mut(site) {
+                    site.ledger.forget_before(*before);
+                }
+            }
         }
+    }
+}
+
+fn place(state: &mut State, id: &SiteId, chain: &ChainName, mut position: Position) {
+    skip_what_a_lost_file_held(state, &mut position);
+    position.take_place(state.sites.entry(id.clone()).or_default(), chain);
+}
+
+fn note(state: &mut State, site: &SiteId, rows: &Sent) {
+    if let Some(site) = state.sites.get_mut(site) {
+        rows.iter().for_each(|(time, fingerprint)| site.ledger.insert(*time, *fingerprint));
     }
 }
 
@@ -167,7 +286,7 @@ mod tests {
         Facts {
             table: TableName::parse("T").unwrap(),
             site: SiteId::parse("A").unwrap(),
-            chain: livecosmos_state::ChainName::LIVE,
+            chain: ChainName::LIVE,
             seq,
             from,
             to,

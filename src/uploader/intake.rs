@@ -3,21 +3,23 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use livecosmos_state::{SiteId, SourceFile, State, Time};
+use livecosmos_state::{ChainName, SiteId, SourceFile, State, Time};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::change::{Change, Position};
+use super::errand::Errand;
+use super::fill::TURN_BATCHES_MAX;
 use super::limits::Loan;
 use super::pass::{Outcomes, PassError};
-use super::{Fallback, LiveUploader, SiteError, Step};
+use super::{Fallback, LiveUploader, Parcel, SiteError, Step};
 use crate::clock::{just_before, shift};
 use crate::rows::Batch;
 use crate::source::{FileOrigin, Intake, Reject, Resume, Stopped};
 
 /// A batch waiting in its site's lane, with the memory it holds.
 struct Waiting {
-    batch: Batch,
+    parcel: Parcel,
     memory: Loan,
 }
 
@@ -26,30 +28,58 @@ pub(super) struct Lanes {
     uploader: Arc<LiveUploader>,
     outcomes: Arc<Outcomes>,
     runtime: Handle,
+    errand: Errand,
     now: Time,
     by_site: HashMap<SiteId, mpsc::UnboundedSender<Waiting>>,
+    /// Batches taken so far.
+    batches: u64,
 }
 
 impl Lanes {
-    pub(super) fn new(uploader: Arc<LiveUploader>, outcomes: Arc<Outcomes>, now: Time) -> Self {
-        Self { uploader, outcomes, runtime: Handle::current(), now, by_site: HashMap::new() }
+    pub(super) fn new(
+        uploader: Arc<LiveUploader>,
+        outcomes: Arc<Outcomes>,
+        errand: Errand,
+        now: Time,
+    ) -> Self {
+        Self {
+            uploader,
+            outcomes,
+            runtime: Handle::current(),
+            errand,
+            now,
+            by_site: HashMap::new(),
+            batches: 0,
+        }
+    }
+
+    fn resume_live(&self, site: &SiteId) -> Result<Resume, SiteError> {
+        let known =
+            self.uploader.journal.read(|state| Position::of(state.sites.get(site)?, &ChainName::LIVE));
+        let position = known.map_or_else(|| self.admit(site), Ok)?;
+        Ok(position.resume(false))
     }
 
     /// A site the state does not know: where it stands is for the sink to say (I4: a lost state is
     /// no first run), and only a site without any object begins at the fallback.
     fn admit(&self, site: &SiteId) -> Result<Position, SiteError> {
         let uploader = &self.uploader;
-        let found = self.runtime.block_on(uploader.chain(site).catch_up(Position::start(None)))?;
-        let position = if found.seq > 0 { found } else { Position::start(self.first_floor(site)) };
-        uploader.confirmed().insert(site.clone());
-        uploader.journal.defer(Change::Admitted { site: site.clone(), position });
+        let live = ChainName::LIVE;
+        let chain = uploader.chain(site, &live);
+        let look = chain.catch_up(Position::start(None), uploader.recent(site));
+        let mut found = self.runtime.block_on(look)?;
+        if found.position.seq == 0 {
+            found.position = Position::start(self.first_floor(site));
+        }
+        self.runtime.block_on(uploader.take_over(site, &live, found))?;
+        uploader.confirmed().insert((site.clone(), live.clone()));
         // As the state has it now: with the floor that follows from a file that was lost.
-        Ok(uploader.position(site))
+        Ok(uploader.position(site, &live))
     }
 
     /// Of a site that failed since it was first seen, that first look counts.
     fn first_floor(&self, site: &SiteId) -> Option<Time> {
-        let first_look = self.uploader.pauses().failing_since(site).unwrap_or(self.now);
+        let first_look = self.uploader.pauses(&Errand::Live).failing_since(site).unwrap_or(self.now);
         let fallback = self.uploader.settings.fallback;
         self.uploader.journal.read(|state| fallback.first_floor(state, first_look))
     }
@@ -67,28 +97,25 @@ impl Lanes {
 impl Intake for Lanes {
     fn resume(&mut self, site: &SiteId) -> Result<Resume, Stopped> {
         self.uploader.shared.progress.step();
-        if self.uploader.pauses().is_paused(site, self.now) {
-            return Ok(Position::start(None).resume(true));
+        let paused = Resume { paused: true, ..Resume::from_the_start() };
+        if self.uploader.pauses(&self.errand).is_paused(site, self.now) {
+            return Ok(paused);
         }
-        let known = self.uploader.journal.read(|state| state.sites.get(site).map(Position::of));
-        let position = match known {
-            Some(position) => position,
-            None => match self.admit(site) {
-                Ok(position) => position,
-                Err(error) => {
-                    self.outcomes.failed(site, error);
-                    return if self.stopped() {
-                        Err(Stopped)
-                    } else {
-                        Ok(Position::start(None).resume(true))
-                    };
-                }
-            },
+        let resume = match &self.errand {
+            Errand::Live => self.resume_live(site),
+            Errand::Fill(chain) => self.runtime.block_on(self.uploader.resume_fill(site, chain)),
         };
-        Ok(position.resume(false))
+        resume.or_else(|error| {
+            self.outcomes.failed(site, error);
+            if self.stopped() { Err(Stopped) } else { Ok(paused) }
+        })
     }
 
     fn register(&mut self, file: SourceFile, origin: FileOrigin) -> Result<(), Stopped> {
+        // A file belongs to the state once the live chain meets it.
+        if self.errand != Errand::Live {
+            return Ok(());
+        }
         // The floors of a replaced file follow from what is stored: wait for what is under way.
         self.runtime.block_on(self.outcomes.settled());
         let commit = self.uploader.journal.commit(Change::Registered { file, origin });
@@ -107,18 +134,30 @@ impl Intake for Lanes {
             self.outcomes.given_up();
             return Ok(());
         }
-        // Rows before this batch that cannot be sent must be as durable as its site's cursor.
+        // Rows before this batch that cannot be sent must be as durable as its chain's cursor.
         if let Err(error) = self.uploader.quarantine().sync() {
             self.outcomes.abort(PassError::Quarantine(error));
             return Err(Stopped);
         }
+        if self.errand != Errand::Live && self.batches == TURN_BATCHES_MAX {
+            return Err(Stopped);
+        }
+        self.batches += 1;
         let memory = self.runtime.block_on(self.uploader.shared.borrow(&batch.rows))?;
+        let next = match self.errand {
+            Errand::Live => self.uploader.jump(&batch, self.now),
+            Errand::Fill(_) => None,
+        };
         self.outcomes.begin();
+        let parcel = Parcel { chain: self.errand.chain(), batch, next };
         // A lane ends only after its sender is dropped.
-        self.lane(&site).send(Waiting { batch, memory }).map_err(|_| Stopped)
+        self.lane(&site).send(Waiting { parcel, memory }).map_err(|_| Stopped)
     }
 
     fn checkpoint(&mut self, files: &[SourceFile]) -> Result<(), Stopped> {
+        if self.errand != Errand::Live {
+            return Ok(());
+        }
         self.runtime.block_on(self.outcomes.settled());
         if self.stopped() {
             return Err(Stopped);
@@ -153,11 +192,16 @@ async fn run_lane(
     mut waiting: mpsc::UnboundedReceiver<Waiting>,
 ) {
     let mut ended = false;
-    while let Some(Waiting { batch, mut memory }) = waiting.recv().await {
+    while let Some(Waiting { parcel, mut memory }) = waiting.recv().await {
         if !ended && !uploader.stop.is_requested() && !outcomes.is_aborted() {
-            let (site, rows) = (batch.site.clone(), batch.rows.len() as u64);
-            match uploader.store(batch, &mut memory).await {
+            let (site, rows) = (parcel.batch.site.clone(), parcel.batch.rows.len() as u64);
+            match uploader.store(parcel, &mut memory).await {
                 Ok(Step::Stored { stored_bytes }) => outcomes.stored(rows, stored_bytes),
+                Ok(Step::Jumped { stored_bytes }) => {
+                    ended = true;
+                    outcomes.stored(rows, stored_bytes);
+                    outcomes.moved();
+                }
                 Ok(Step::Moved) => {
                     ended = true;
                     outcomes.moved();
@@ -173,19 +217,6 @@ async fn run_lane(
         }
         drop(memory);
         outcomes.end();
-    }
-}
-
-impl Position {
-    /// The same for a source.
-    pub(super) fn resume(self, paused: bool) -> Resume {
-        Resume {
-            cursor: self.cursor,
-            ahead: self.ahead,
-            floor: self.floor,
-            last_data: self.last_data,
-            paused,
-        }
     }
 }
 

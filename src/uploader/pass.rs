@@ -8,6 +8,7 @@ use livecosmos_state::{CommitError, SiteId, SourceFile, Time};
 use tokio::sync::watch;
 
 use super::change::Change;
+use super::errand::Errand;
 use super::intake::Lanes;
 use super::pause::Pauses;
 use super::{LiveUploader, SiteError};
@@ -81,7 +82,7 @@ impl LiveUploader {
                 return (Some(source), outcomes.report(Pass::default()));
             }
         };
-        let mut lanes = Lanes::new(Arc::clone(self), Arc::clone(&outcomes), now);
+        let mut lanes = Lanes::new(Arc::clone(self), Arc::clone(&outcomes), Errand::Live, now);
         let reader = tokio::task::spawn_blocking(move || {
             let read = source.pass(&start, &mut lanes);
             (source, read)
@@ -105,7 +106,7 @@ impl LiveUploader {
             let source = self.settings.source_id.clone();
             self.journal.commit(Change::Begun { source, now, floor }).await?;
         }
-        let behind = self.pauses().begin(now);
+        let behind = self.pauses(&Errand::Live).begin(now);
         Ok(self.journal.read(|state| Start {
             now,
             files: state.files.clone(),
@@ -113,12 +114,13 @@ impl LiveUploader {
             only: only.cloned(),
             first_run: state.last_run.is_none(),
             behind,
+            is_bounded: false,
         }))
     }
 
     async fn conclude(&self, read: Result<Pass, PassError>, outcomes: &Outcomes, now: Time) -> PassReport {
         for site in outcomes.lock().failures.keys() {
-            self.pauses().fail(site, self.clock.now());
+            self.pauses(&Errand::Live).fail(site, self.clock.now());
         }
         let read = read.unwrap_or_else(|error| {
             outcomes.cut_short.store(true, Ordering::Relaxed);
@@ -128,9 +130,9 @@ impl LiveUploader {
         });
         // Whatever was given up must be read again, and a site that was due has not shown that it is well.
         if outcomes.gave_up() {
-            self.pauses().fall_behind();
+            self.pauses(&Errand::Live).fall_behind();
         } else {
-            self.pauses().recover(now);
+            self.pauses(&Errand::Live).recover(now);
         }
         if let Err(error) = self.remember(&read, outcomes, now).await {
             outcomes.abort(error);
@@ -153,7 +155,7 @@ impl LiveUploader {
 
     /// Remembers what is covered, if nothing before it was given up.
     pub(super) async fn cover(&self, files: &[SourceFile], outcomes: &Outcomes) -> Result<(), PassError> {
-        if !outcomes.is_clean() || !self.pauses().is_clean() {
+        if !outcomes.is_clean() || !self.pauses(&Errand::Live).is_clean() {
             return Ok(());
         }
         tokio::task::block_in_place(|| self.quarantine().sync())?;
@@ -163,8 +165,17 @@ impl LiveUploader {
         Ok(())
     }
 
-    pub(super) fn pauses(&self) -> MutexGuard<'_, Pauses> {
-        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The sites that wait for their next try at such an errand.
+    pub(super) fn pauses(&self, errand: &Errand) -> MutexGuard<'_, Pauses> {
+        match errand {
+            Errand::Live => self.pauses.lock().unwrap_or_else(PoisonError::into_inner),
+            Errand::Fill(_) => self.pauses_beside(),
+        }
+    }
+
+    /// The sites whose chains beside the live one wait for their next try.
+    pub(super) fn pauses_beside(&self) -> MutexGuard<'_, Pauses> {
+        self.pauses_beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn quarantine(&self) -> MutexGuard<'_, Quarantine> {
@@ -284,13 +295,13 @@ impl Outcomes {
         self.lock().error.is_some() || self.cut_short.load(Ordering::Relaxed)
     }
 
-    fn is_clean(&self) -> bool {
+    pub(super) fn is_clean(&self) -> bool {
         let inner = self.lock();
         let whole = inner.failures.is_empty() && inner.error.is_none() && !inner.moved;
         whole && self.given_up.load(Ordering::Relaxed) == 0
     }
 
-    fn report(&self, source: Pass) -> PassReport {
+    pub(super) fn report(&self, source: Pass) -> PassReport {
         let mut guard = self.lock();
         let inner = &mut *guard;
         PassReport {

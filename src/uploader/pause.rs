@@ -62,6 +62,11 @@ impl Pauses {
         self.sites.retain(|_, pause| pause.until > now);
     }
 
+    /// `site` went through.
+    pub(super) fn is_well(&mut self, site: &SiteId) {
+        self.sites.remove(site);
+    }
+
     /// Whether every row read so far is stored.
     pub(super) fn is_clean(&self) -> bool {
         self.sites.is_empty() && !self.behind

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use livecosmos_state::{SiteId, SourceFile, State, Time};
+use livecosmos_state::{ChainName, SiteId, SourceFile, State, Time};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::adopt::Chain;
 use super::change::{Change, Position};
-use super::{LIVE, PassError, Settings, SiteError};
+use super::{PassError, Settings, SiteError};
 use crate::rows::Batch;
 use crate::sink::Sink;
 use crate::source::{FileOrigin, Intake, Reject, Resume, Source, SourceError, Start, Stopped};
@@ -107,6 +107,7 @@ impl Rehearsal {
             only: only.cloned(),
             first_run: self.state.last_run.is_none(),
             behind: false,
+            is_bounded: false,
         };
         let pass = match (source.pass(&start, &mut self), self.error.take()) {
             (_, Some(error)) => return Err(error),
@@ -123,8 +124,10 @@ impl Rehearsal {
 
     /// Where the site stands, by the sink's word where state and sink differ.
     fn position(&self, site: &SiteId) -> Result<Position, SiteError> {
-        let known = self.state.sites.get(site).map(Position::of);
+        let known = self.state.sites.get(site).and_then(|site| Position::of(site, &ChainName::LIVE));
+        let live = ChainName::LIVE;
         let chain = Chain {
+            name: &live,
             sink: &*self.sink,
             key: &self.settings.key,
             table: &self.settings.table,
@@ -134,7 +137,7 @@ impl Rehearsal {
             in_flight: &self.in_flight,
         };
         let from = known.clone().unwrap_or_else(|| Position::start(None));
-        let found = self.runtime.block_on(chain.catch_up(from))?;
+        let found = self.runtime.block_on(chain.catch_up(from, None))?.position;
         if known.is_some() || found.seq > 0 {
             return Ok(found);
         }
@@ -164,7 +167,8 @@ impl Intake for Rehearsal {
         let plan = SitePlan { watermark: position.last_data, seq: position.seq, ..SitePlan::default() };
         self.plans.insert(site.clone(), plan);
         Change::Admitted { site: site.clone(), position }.apply(&mut self.state);
-        Ok(self.state.sites.get(site).map_or_else(|| Position::start(None), Position::of).resume(false))
+        let position = self.state.sites.get(site).and_then(|site| Position::of(site, &ChainName::LIVE));
+        Ok(position.unwrap_or_else(|| Position::start(None)).resume(false))
     }
 
     fn register(&mut self, file: SourceFile, origin: FileOrigin) -> Result<(), Stopped> {
@@ -182,7 +186,8 @@ impl Intake for Rehearsal {
         let (first, last) = batch.time_range();
         let seq = plan.seq + plan.objects;
         if plan.keys.len() < KEYS_SHOWN_MAX {
-            plan.keys.push(self.settings.key.key(&batch.site, &self.settings.table, LIVE, seq, &extension));
+            let live = ChainName::LIVE;
+            plan.keys.push(self.settings.key.key(&batch.site, &self.settings.table, &live, seq, &extension));
         }
         plan.objects += 1;
         plan.rows += batch.rows.len() as u64;

@@ -135,6 +135,7 @@ fn shape() -> TableShape {
         text_columns: std::collections::BTreeSet::default(),
         sites: None,
         future_tolerance_s: 3600,
+        settle_s: 0,
         limits: Limits { batch_rows_max: 3, batch_bytes_max: 1 << 20, group_bytes_max: 1 << 20 },
     }
 }
@@ -149,6 +150,8 @@ fn settings() -> Settings {
         compression: Compression::None,
         config_digest: "0".into(),
         fallback: Fallback::All,
+        lookback: None,
+        catch_up_after_s: None,
         commit_patience: None,
         retry: RetryPolicy { wait_min: wait, wait_max: wait, wait_total_max: 500 * wait },
     }

@@ -98,6 +98,7 @@ impl Uploader {
             only: self.only.clone(),
             first_run: !self.durable.has_run,
             behind: self.behind,
+            is_bounded: false,
         };
         self.gave_up = false;
         self.asked.clear();
@@ -150,6 +151,7 @@ impl Intake for Uploader {
             .entry(site.clone())
             .or_insert_with(|| Standing { floor, ..Standing::default() });
         Ok(Resume {
+            bounds: None,
             cursor: standing.cursor.clone().unwrap_or(Cursor::Start),
             ahead: standing.ahead.clone(),
             floor: standing.floor,
@@ -315,6 +317,7 @@ pub(crate) fn shape() -> TableShape {
         text_columns: BTreeSet::new(),
         sites: None,
         future_tolerance_s: 3600,
+        settle_s: 0,
         limits: Limits { batch_rows_max: 10_000, batch_bytes_max: 1 << 20, group_bytes_max: 16 << 20 },
     }
 }

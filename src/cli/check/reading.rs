@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use livecosmos_state::{Cursor, SiteId, SourceFile, Time};
+use livecosmos_state::{SiteId, SourceFile, Time};
 
 use crate::config::TableConfig;
 use crate::rows::Batch;
@@ -27,8 +27,15 @@ pub(super) fn first_rows(table: &TableConfig, now: Time) -> Result<Seen, SourceE
     let mut shape = table.shape.clone();
     shape.limits = Limits { batch_rows_max: 1, ..shape.limits };
     let mut source = table.source.open(shape)?;
-    let start =
-        Start { now, files: Vec::new(), known: [].into(), only: None, first_run: false, behind: false };
+    let start = Start {
+        now,
+        files: Vec::new(),
+        known: [].into(),
+        only: None,
+        first_run: false,
+        behind: false,
+        is_bounded: false,
+    };
     let mut seen = Seen::default();
     match source.pass(&start, &mut seen) {
         Ok(_) | Err(SourceError::Stopped(_)) => Ok(seen),
@@ -38,7 +45,7 @@ pub(super) fn first_rows(table: &TableConfig, now: Time) -> Result<Seen, SourceE
 
 impl Intake for Seen {
     fn resume(&mut self, _site: &SiteId) -> Result<Resume, Stopped> {
-        Ok(Resume { cursor: Cursor::Start, ahead: Vec::new(), floor: None, last_data: None, paused: false })
+        Ok(Resume::from_the_start())
     }
 
     fn register(&mut self, _file: SourceFile, _origin: FileOrigin) -> Result<(), Stopped> {

@@ -54,10 +54,11 @@ fn table(document: &Document, tree: TableTree<'_>) -> Checked<TableConfig> {
 
     let limits = check.limits(&raw.upload)?;
     let upload = check.upload(&raw.upload)?;
-    let poll = check.poll(&raw.poll)?;
+    let poll = check.poll(&raw)?;
     let (time, fold) = check.time(&raw)?;
     let future_tolerance_s = check.future_tolerance_s(&raw.poll)?;
-    let shape = check.shape(&raw, time, future_tolerance_s, limits)?;
+    let settle_s = check.settle_s(&raw)?;
+    let shape = check.shape(&raw, time, (future_tolerance_s, settle_s), limits)?;
     let (source, source_id) = check.source(&raw.source, &shape)?;
     let sink = check.sink(&raw.sink)?;
     let time_format = raw.time_format.as_ref().map(|format| format.get_ref().as_str());

@@ -22,7 +22,7 @@ impl Check<'_> {
         &self,
         raw: &RawTable,
         time: TimeReader,
-        future_tolerance_s: i64,
+        (future_tolerance_s, settle_s): (i64, i64),
         limits: Limits,
     ) -> Checked<TableShape> {
         let remedy = "set time_column to the name of the column that holds the time";
@@ -40,6 +40,7 @@ impl Check<'_> {
             text_columns: raw.columns.keys().map(|name| name.get_ref().clone()).collect(),
             sites: self.sites(raw)?,
             future_tolerance_s,
+            settle_s,
             limits,
         })
     }

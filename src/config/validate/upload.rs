@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::super::raw::{RawCompression, RawFormat, RawPoll, RawUpload};
+use super::super::raw::{RawCompression, RawFormat, RawPoll, RawTable, RawUpdates, RawUpload, SourceKind};
 use super::super::units::{parse_duration, show_size};
 use super::super::{Poll, Upload};
 use super::{Check, Checked};
@@ -11,7 +11,7 @@ use crate::clock;
 use crate::key::KeyTemplate;
 use crate::payload::{Compression, Format, cr1000x};
 use crate::source::Limits;
-use crate::uploader::Fallback;
+use crate::uploader::{Fallback, Lookback};
 
 const BATCH_ROWS: RangeInclusive<i64> = 1..=1_000_000;
 const BATCH_ROWS_DEFAULT: usize = 10_000;
@@ -32,6 +32,14 @@ const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1)
 const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 const FUTURE_TOLERANCE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(366 * 24);
 const FUTURE_TOLERANCE_DEFAULT: Duration = Duration::from_hours(1);
+const SETTLE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(7 * 24);
+const LOOKBACK: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(31 * 24);
+const LOOKBACK_DEFAULT: Duration = Duration::ZERO;
+const CATCH_UP_AFTER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(366 * 24);
+const CATCH_UP_AFTER_DEFAULT: Duration = Duration::from_hours(24);
+const FILL_SHARE_DEFAULT: f64 = 0.25;
+/// Each has a reader of its own.
+const FILLS_MAX: usize = 16;
 const FALLBACK_DEFAULT: Fallback = Fallback::Before { seconds: 3 * 3_600 };
 
 /// Reads a fallback: how long ago, a date with or without a time, or `all`.
@@ -77,7 +85,25 @@ impl Check<'_> {
                 IN_FLIGHT_DEFAULT,
             )?,
             memory_bytes_max: self.memory_bytes_max(raw)?,
+            fills_max: self.fills_max(raw)?,
         })
+    }
+
+    /// How many of the puts are for fills.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a small positive number"
+    )]
+    fn fills_max(&self, raw: &RawUpload) -> Checked<usize> {
+        let in_flight_max =
+            self.number(raw.in_flight_max.as_ref(), "in_flight_max", &IN_FLIGHT, IN_FLIGHT_DEFAULT)?;
+        let share = raw.fill_share.as_ref().map_or(FILL_SHARE_DEFAULT, |share| *share.get_ref());
+        if let Some(written) = raw.fill_share.as_ref().filter(|_| !(share > 0.0 && share <= 1.0)) {
+            return Err(self.out_of_range(written, "fill_share", share, "more than 0", 1));
+        }
+        Ok(((in_flight_max as f64 * share) as usize).clamp(1, FILLS_MAX))
     }
 
     /// Where batches are cut.
@@ -99,7 +125,8 @@ impl Check<'_> {
     }
 
     /// When rows are looked for.
-    pub(super) fn poll(&self, raw: &RawPoll) -> Checked<Poll> {
+    pub(super) fn poll(&self, table: &RawTable) -> Checked<Poll> {
+        let raw = &table.poll;
         let fallback = match &raw.fallback {
             Some(text) => parse_fallback(text.get_ref()).map_err(|error| self.at(text, error))?,
             None => FALLBACK_DEFAULT,
@@ -108,7 +135,59 @@ impl Check<'_> {
             interval: self.duration(raw.interval.as_ref(), "interval", &INTERVAL, INTERVAL_DEFAULT)?,
             fallback,
             drain: self.duration(raw.drain.as_ref(), "drain", &DRAIN, DRAIN_DEFAULT)?,
+            lookback: self.lookback(table)?,
+            catch_up_after_s: self.catch_up_after_s(table)?,
         })
+    }
+
+    /// How old a row must be before it is due.
+    pub(super) fn settle_s(&self, table: &RawTable) -> Checked<i64> {
+        let settle = table.poll.settle.as_ref();
+        self.is_for_tables(table, settle, "settle")?;
+        self.duration(settle, "settle", &SETTLE, Duration::ZERO).map(whole_seconds)
+    }
+
+    fn lookback(&self, table: &RawTable) -> Checked<Option<Lookback>> {
+        let RawPoll { lookback, updates, .. } = &table.poll;
+        self.is_for_tables(table, lookback.as_ref(), "lookback")?;
+        let seconds = whole_seconds(self.duration(
+            lookback.as_ref(),
+            "lookback",
+            &LOOKBACK,
+            if is_csv(table) { Duration::ZERO } else { LOOKBACK_DEFAULT },
+        )?);
+        let sends_updates = updates.as_ref().is_none_or(|updates| *updates.get_ref() == RawUpdates::Send);
+        if let Some(updates) = updates.as_ref().filter(|_| seconds == 0) {
+            let message = "updates is about the rows of the lookback window, and there is none; set lookback";
+            return Err(self.at(updates, message));
+        }
+        if let Some(updates) = updates.as_ref().filter(|_| !sends_updates && table.tie_column.is_none()) {
+            let message = "without a tie column a changed row cannot be told from another of its time, which \
+                           would be lost; set tie_column, or updates = \"send\"";
+            return Err(self.at(updates, message));
+        }
+        Ok((seconds > 0).then_some(Lookback { seconds, sends_updates }))
+    }
+
+    fn catch_up_after_s(&self, table: &RawTable) -> Checked<Option<i64>> {
+        let after = table.poll.catch_up_after.as_ref();
+        self.is_for_tables(table, after, "catch_up_after")?;
+        let after = self.duration(after, "catch_up_after", &CATCH_UP_AFTER, CATCH_UP_AFTER_DEFAULT)?;
+        Ok((!is_csv(table)).then_some(whole_seconds(after)))
+    }
+
+    /// A CSV file is read in the order in which its rows arrive: none comes late, and none is overtaken.
+    fn is_for_tables<T>(&self, table: &RawTable, value: Option<&toml::Spanned<T>>, key: &str) -> Checked<()> {
+        match value.filter(|_| is_csv(table)) {
+            Some(value) => Err(self.at(
+                value,
+                format!(
+                    "{key} is for tables of a database; remove it: the rows of a CSV file are sent in the order in \
+                     which they arrive, late ones too"
+                ),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// How far ahead of the clock a row's time may lie.
@@ -122,6 +201,10 @@ impl Check<'_> {
     fn memory_bytes_max(&self, raw: &RawUpload) -> Checked<usize> {
         self.size(raw.memory_max.as_ref(), "memory_max", &MEMORY_BYTES, MEMORY_BYTES_DEFAULT)
     }
+}
+
+fn is_csv(table: &RawTable) -> bool {
+    table.source.kind.as_ref().is_some_and(|kind| *kind.get_ref() == SourceKind::Csv)
 }
 
 /// Durations that are read are far shorter than what an `i64` of seconds holds.

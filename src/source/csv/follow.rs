@@ -153,7 +153,7 @@ impl CsvSource {
             }
             reading.unsaved_bytes += opened.records.offset() - began;
             self.remember(&opened, &survey.files[index], stretch.as_ref().ok().copied());
-            if reading.start.only.is_none() {
+            if reading.start.only.is_none() || reading.start.is_bounded {
                 cover(&mut survey.files[index].record, &opened);
             }
             match stretch? {
@@ -304,7 +304,7 @@ fn cover(record: &mut SourceFile, opened: &Opened) {
 mod tests {
     use std::io::Write;
 
-    use livecosmos_state::{Cursor, SiteId, TableName, Time};
+    use livecosmos_state::{SiteId, TableName, Time};
 
     use super::*;
     use crate::rows::Batch;
@@ -322,13 +322,7 @@ mod tests {
 
     impl Intake for Log {
         fn resume(&mut self, _: &SiteId) -> Result<Resume, Stopped> {
-            Ok(Resume {
-                cursor: Cursor::Start,
-                ahead: Vec::new(),
-                floor: None,
-                last_data: None,
-                paused: false,
-            })
+            Ok(Resume::from_the_start())
         }
 
         fn register(&mut self, _: SourceFile, _: FileOrigin) -> Result<(), Stopped> {
@@ -370,6 +364,7 @@ mod tests {
             text_columns: std::collections::BTreeSet::new(),
             sites: None,
             future_tolerance_s: 0,
+            settle_s: 0,
             limits: Limits { batch_rows_max: 1000, batch_bytes_max: 1 << 20, group_bytes_max: 1 << 20 },
         };
         let mut source = CsvSource::open(Settings { path, delimiter: b',' }, shape).unwrap();
@@ -381,6 +376,7 @@ mod tests {
             only: None,
             first_run: false,
             behind: false,
+            is_bounded: false,
         };
         let mut log = Log::default();
         source.pass(&start, &mut log).unwrap();

@@ -147,11 +147,13 @@ impl Reader<'_> {
             let (stored_until, last_data) = (site.due_from, site.last_data);
             return self.prove(row, stored_until, last_data);
         }
-        let Some(slot) = site.slot.filter(|_| offset >= site.due_from) else { return Ok(()) };
+        let is_due = (site.due_from..site.due_until).contains(&offset);
+        let Some(slot) = site.slot.filter(|_| is_due) else { return Ok(()) };
         if site.is_paused {
             self.passed_over.get_or_insert_with(|| row.records.record_position());
             return Ok(());
         }
+        let window = site.window;
         let floor = site.floor.filter(|_| offset < self.facts.floor_until);
         let time = match self.times.read(
             row.cell(self.facts.columns.schema.time),
@@ -162,7 +164,7 @@ impl Reader<'_> {
             Ok(time) => time,
             Err(reason) => return Ok(self.reject(row.records, Some(site_text), reason)?),
         };
-        if floor.is_some_and(|floor| time.time <= floor) {
+        if floor.is_some_and(|floor| time.time <= floor) || !window.holds(time.time) {
             return Ok(());
         }
         let columns = self.facts.columns;

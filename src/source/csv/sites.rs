@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use livecosmos_state::{FileId, SiteId, Time};
+use livecosmos_state::{Cursor, FileId, SiteId, Time, Window};
 
 use crate::source::{Batcher, Intake, Resume, Slot, Start, Stopped, TableShape};
 
@@ -28,6 +28,10 @@ pub(super) struct Entry {
     pub(super) floor: Option<Time>,
     /// Rows that begin before it are not due in `file`.
     pub(super) due_from: u64,
+    /// Rows that begin at or behind it are not due in `file`.
+    pub(super) due_until: u64,
+    /// Only rows of these times are due.
+    pub(super) window: Window,
     /// Rows that this pass reads and passes over are stored: the one that ends at `due_from` was met.
     /// What the sink says of a file may be about content that was there before.
     pub(super) is_proven: bool,
@@ -96,6 +100,8 @@ impl Sites {
             is_paused: resume.is_some_and(|resume| resume.paused),
             floor: resume.and_then(|resume| resume.floor),
             due_from: 0,
+            due_until: u64::MAX,
+            window: resume.and_then(|resume| resume.bounds.as_ref()).map(|it| it.window).unwrap_or_default(),
             is_proven: true,
             last_data: resume.and_then(|resume| resume.last_data),
             file: None,
@@ -112,8 +118,18 @@ impl Sites {
         let entry = &mut self.entries[index];
         let ahead = entry.slot.map_or(0, |slot| ahead(batcher.resume(slot), file));
         entry.due_from = covered.max(ahead);
+        entry.due_until = entry.slot.map_or(u64::MAX, |slot| until(batcher.resume(slot), file));
         entry.is_proven = entry.due_from <= covered.max(began);
         entry.file = Some(file);
+    }
+}
+
+/// Where the rows of the site that are wanted end in `file`.
+fn until(resume: &Resume, file: FileId) -> u64 {
+    match resume.bounds.as_ref().map(|bounds| &bounds.until) {
+        None => u64::MAX,
+        Some(Cursor::File { file: wanted, offset }) if *wanted == file => *offset,
+        Some(_) => 0,
     }
 }
 

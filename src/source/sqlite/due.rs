@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::connection::Halt;
 use super::instant::{InstantReader, Storage};
-use super::position::{is_due, lowest_time, needs_tie};
+use super::position::{highest_time, is_due, lowest_time, needs_tie};
 use super::sql::{self, Statements};
 use crate::source::{Resume, Slot};
 
@@ -22,8 +22,28 @@ pub(super) struct Due {
     pub(super) resume: Resume,
     /// Its id as stored.
     pub(super) stored: Value,
-    /// No row that is due sorts before this stored time.
+    /// No row that is due sorts outside of these stored times.
+    pub(super) range: Range,
+}
+
+/// The stored times among which rows that are due are found.
+#[derive(Debug, Clone)]
+pub(super) struct Range {
+    /// None sorts before it.
     pub(super) bound: Value,
+    /// None sorts behind it; null in a pass that has no upper bounds.
+    pub(super) upper: Value,
+}
+
+impl Range {
+    /// Where rows are found that are due behind `resume`.
+    pub(super) fn of(resume: &Resume, storage: Storage, instants: &InstantReader) -> Self {
+        let upper = match resume.bounds {
+            Some(_) => instants.upper_bound(storage, highest_time(resume)),
+            None => Value::Null,
+        };
+        Self { bound: instants.lower_bound(storage, lowest_time(resume)), upper }
+    }
 }
 
 /// What an index knows of one site.
@@ -55,15 +75,15 @@ pub(super) fn site_id(stored: ValueRef<'_>) -> Option<SiteId> {
     }
 }
 
-/// Puts positions where the statements find them: number, stored site and bound.
+/// Puts positions where the statements find them: number, stored site and range.
 pub(super) fn publish<'a>(
     connection: &Connection,
-    positions: impl Iterator<Item = (usize, &'a Value, &'a Value)>,
+    positions: impl Iterator<Item = (usize, &'a Value, &'a Range)>,
 ) -> Result<(), Halt> {
     connection.execute(sql::CLEAR_DUE, [])?;
     let mut insert = connection.prepare(sql::INSERT_DUE)?;
-    for (position, stored, bound) in positions {
-        insert.execute(params![i64::try_from(position).unwrap_or(i64::MAX), stored, bound])?;
+    for (position, stored, Range { bound, upper }) in positions {
+        insert.execute(params![i64::try_from(position).unwrap_or(i64::MAX), stored, bound, upper])?;
     }
     Ok(())
 }
@@ -113,7 +133,8 @@ impl Survey {
 
     /// Moves the bounds to the first rows that are due; tells which sites have any.
     pub(super) fn narrow(self, due: &mut [Due]) -> Vec<bool> {
-        let narrow = |(first, due): (Option<Value>, &mut Due)| first.map(|first| due.bound = first).is_some();
+        let narrow =
+            |(first, due): (Option<Value>, &mut Due)| first.map(|first| due.range.bound = first).is_some();
         self.firsts.into_iter().zip(due).map(narrow).collect()
     }
 
@@ -121,7 +142,7 @@ impl Survey {
         let first = &mut self.firsts[position];
         let (Ok(read), Ok(spelling)) = (instants.read(stored), Value::try_from(stored)) else {
             // What is no time must come to light as such: the rows are read from the bound on.
-            first.get_or_insert_with(|| due.bound.clone());
+            first.get_or_insert_with(|| due.range.bound.clone());
             return;
         };
         if first.is_none() && may_be_due(&due.resume, read.time) {

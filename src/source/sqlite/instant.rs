@@ -11,6 +11,7 @@ use crate::source::{SourceError, TimeReader};
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 /// Local time and UTC are less than this apart: 25:59:59 is the largest offset that is read.
 const OFFSET_MAX_S: i64 = 26 * 3_600;
+const SECONDS_PER_DAY: i64 = 86_400;
 
 /// What kinds of values a time column holds, of one site or of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +96,25 @@ impl InstantReader {
                 i64::try_from(units).map_or(Value::Real(f64::NEG_INFINITY), Value::Integer)
             }
             (Storage::Numbers, None) | (Storage::Mixed, _) => Value::Real(f64::NEG_INFINITY),
+        }
+    }
+
+    /// A stored value that no value of `highest` or earlier sorts behind.
+    ///
+    /// As the lower bound: the first date that begins later in every zone.
+    pub(super) fn upper_bound(&self, storage: Storage, highest: Option<Time>) -> Value {
+        let above_all = || Value::Blob(vec![0xff]);
+        match (storage, highest) {
+            (Storage::Texts, Some(time)) => {
+                let date = clock::shift(time, OFFSET_MAX_S + SECONDS_PER_DAY).to_string();
+                let date = date.split('T').next().unwrap_or_default();
+                if date.starts_with('-') { above_all() } else { Value::Text(date.to_owned()) }
+            }
+            (Storage::Numbers, Some(time)) => {
+                let units = nanos(time).div_euclid(self.nanos_per_unit()) + 1;
+                i64::try_from(units).map_or(Value::Real(f64::INFINITY), Value::Integer)
+            }
+            (Storage::Texts | Storage::Numbers, None) | (Storage::Mixed, _) => above_all(),
         }
     }
 

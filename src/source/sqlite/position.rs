@@ -2,13 +2,25 @@
 
 use livecosmos_state::{Cursor, Tie, Time};
 
-use crate::source::Resume;
+use crate::source::{Bounds, Resume};
 
-/// Whether the row of `row_time` and `tie` comes after where the site stands.
+/// Whether the row of `row_time` and `tie` comes after where the site stands, and within its bounds.
 ///
 /// A cursor without a tie covers every row of its time. The floor of a first run counts where
 /// nothing was stored yet.
 pub(super) fn is_due(resume: &Resume, row_time: Time, tie: &Tie) -> bool {
+    let is_within = |bounds: &Bounds| {
+        let is_reached = match &bounds.until {
+            Cursor::Row { time, tie: Tie::None } => row_time <= *time,
+            Cursor::Row { time, tie: last } => (row_time, tie) <= (*time, last),
+            Cursor::Start | Cursor::File { .. } => false,
+        };
+        is_reached && bounds.window.holds(row_time)
+    };
+    is_behind(resume, row_time, tie) && resume.bounds.as_ref().is_none_or(is_within)
+}
+
+fn is_behind(resume: &Resume, row_time: Time, tie: &Tie) -> bool {
     match &resume.cursor {
         Cursor::Row { time: covered, tie: Tie::None } => row_time > *covered,
         Cursor::Row { time: covered, tie: covered_tie } => (row_time, tie) > (*covered, covered_tie),
@@ -21,6 +33,14 @@ pub(super) fn lowest_time(resume: &Resume) -> Option<Time> {
     match &resume.cursor {
         Cursor::Row { time, .. } => Some(*time),
         Cursor::Start | Cursor::File { .. } => resume.floor,
+    }
+}
+
+/// No row after this time is due; `None` where any may be.
+pub(super) fn highest_time(resume: &Resume) -> Option<Time> {
+    match resume.bounds.as_ref()?.until {
+        Cursor::Row { time, .. } => Some(time),
+        Cursor::Start | Cursor::File { .. } => None,
     }
 }
 
@@ -38,7 +58,7 @@ mod tests {
     }
 
     fn at(cursor: Cursor, floor: Option<i64>) -> Resume {
-        Resume { cursor, ahead: Vec::new(), floor: floor.map(time), last_data: None, paused: false }
+        Resume { cursor, floor: floor.map(time), ..Resume::from_the_start() }
     }
 
     fn row(seconds: i64, tie: Tie) -> Cursor {

@@ -10,9 +10,9 @@ use rusqlite::types::{Value, ValueRef};
 use super::catalogue::{Lookup, Table};
 use super::cell;
 use super::connection::Halt;
-use super::due::{self, Due, Survey};
+use super::due::{self, Due, Range, Survey};
 use super::instant::{InstantReader, Storage};
-use super::position::{lowest_time, needs_tie};
+use super::position::needs_tie;
 use super::sql::{self, Statements};
 use super::stream::Layout;
 use crate::rows::Schema;
@@ -70,7 +70,7 @@ impl<'a> Reading<'a> {
     pub(super) fn run(mut self, connection: &Connection) -> Result<(Pass, bool), Halt> {
         let table = Table::find(connection, self.shape)?;
         let layout = self.layout(&table);
-        let statements = Statements::new(&table);
+        let statements = Statements::new(&table, self.start.is_bounded);
         if table.lookup == Lookup::Scan {
             self.scan(connection, &statements, &layout)?;
         } else {
@@ -119,7 +119,7 @@ impl<'a> Reading<'a> {
         layout: &Layout<'_>,
     ) -> Result<(), Halt> {
         let mut due = self.take_stock(connection, statements, layout.table)?;
-        due::publish(connection, due.iter().enumerate().map(|(at, due)| (at, &due.stored, &due.bound)))?;
+        due::publish(connection, due.iter().enumerate().map(|(at, due)| (at, &due.stored, &due.range)))?;
         if let Some(siteless) = statements.siteless() {
             self.reject_all(connection, &siteless, layout)?;
         }
@@ -131,7 +131,7 @@ impl<'a> Reading<'a> {
         if as_stored {
             let has_rows = survey.narrow(&mut due);
             let with_rows = due.iter().enumerate().filter(|(at, _)| has_rows[*at]);
-            due::publish(connection, with_rows.map(|(at, due)| (at, &due.stored, &due.bound)))?;
+            due::publish(connection, with_rows.map(|(at, due)| (at, &due.stored, &due.range)))?;
         } else {
             self.pass.notices.push(format!(
                 "the times in table {} are spelled in several ways and do not sort as they follow each other; what \
@@ -168,8 +168,8 @@ impl<'a> Reading<'a> {
             let resume = self.batcher.resume(slot).clone();
             if !resume.paused {
                 let storage = listed.storage.unwrap_or(Storage::Mixed);
-                let bound = self.instants.lower_bound(storage, lowest_time(&resume));
-                due.push(Due { slot, resume, stored: listed.stored, bound });
+                let range = Range::of(&resume, storage, self.instants);
+                due.push(Due { slot, resume, stored: listed.stored, range });
             }
         }
         Ok(due)
@@ -220,23 +220,23 @@ impl<'a> Reading<'a> {
             self.fixed.map_or_else(|| self.start.known.iter().collect(), |site| vec![site]);
         let mut positions = Vec::new();
         for site in sites {
-            positions.push((Value::Text(site.to_string()), self.scan_bound(site, storage, table)?));
+            positions.push((Value::Text(site.to_string()), self.scan_range(site, storage, table)?));
         }
         due::publish(
             connection,
-            positions.iter().enumerate().map(|(at, (stored, bound))| (at, stored, bound)),
+            positions.iter().enumerate().map(|(at, (stored, range))| (at, stored, range)),
         )?;
         self.stream(connection, &statements.all_rows(), layout, None)
     }
 
     /// Where rows of a known site begin to be looked at; null where none are wanted.
-    fn scan_bound(&mut self, site: &SiteId, storage: Storage, table: &Table) -> Result<Value, Halt> {
+    fn scan_range(&mut self, site: &SiteId, storage: Storage, table: &Table) -> Result<Range, Halt> {
+        let nowhere = Range { bound: Value::Null, upper: Value::Null };
         if !self.wants(site) {
-            return Ok(Value::Null);
+            return Ok(nowhere);
         }
         let slot = self.slot(site, table)?;
         let resume = self.batcher.resume(slot);
-        let bound = || self.instants.lower_bound(storage, lowest_time(resume));
-        Ok(if resume.paused { Value::Null } else { bound() })
+        Ok(if resume.paused { nowhere } else { Range::of(resume, storage, self.instants) })
     }
 }

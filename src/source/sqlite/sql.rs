@@ -7,7 +7,7 @@ use super::catalogue::{Lookup, Table};
 
 /// Temporary tables of a connection: where the sites stand, and which values are no site.
 pub(super) const TEMPORARY_TABLES: &str = "
-    CREATE TEMP TABLE livecosmos_due (position INTEGER PRIMARY KEY, site, bound);
+    CREATE TEMP TABLE livecosmos_due (position INTEGER PRIMARY KEY, site, bound, upper);
     CREATE INDEX temp.livecosmos_due_site ON livecosmos_due (site);
     CREATE TEMP TABLE livecosmos_refused (site);";
 /// Forgets the positions of the last pass.
@@ -15,7 +15,7 @@ pub(super) const CLEAR_DUE: &str = "DELETE FROM temp.livecosmos_due";
 /// Forgets the values that were no site in the last pass.
 pub(super) const CLEAR_REFUSED: &str = "DELETE FROM temp.livecosmos_refused";
 /// Notes a position.
-pub(super) const INSERT_DUE: &str = "INSERT INTO temp.livecosmos_due VALUES (?1, ?2, ?3)";
+pub(super) const INSERT_DUE: &str = "INSERT INTO temp.livecosmos_due VALUES (?1, ?2, ?3, ?4)";
 /// Notes a value that is no site.
 pub(super) const INSERT_REFUSED: &str = "INSERT INTO temp.livecosmos_refused VALUES (?1)";
 /// A function of this connection: bytes that sort as instants do.
@@ -32,10 +32,12 @@ pub(super) struct Statements<'a> {
     from: String,
     time: String,
     site: Option<String>,
+    /// Every position has an upper bound.
+    is_bounded: bool,
 }
 
 impl<'a> Statements<'a> {
-    pub(super) fn new(table: &'a Table) -> Self {
+    pub(super) fn new(table: &'a Table, is_bounded: bool) -> Self {
         let by = match &table.lookup {
             Lookup::Index(name) => format!(" INDEXED BY {}", quoted(name)),
             Lookup::RowId | Lookup::Scan => " NOT INDEXED".to_owned(),
@@ -45,6 +47,7 @@ impl<'a> Statements<'a> {
             from: format!("main.{} AS r{by}", quoted(&table.name)),
             time: table.column(table.time),
             site: table.site.map(|site| table.column(site)),
+            is_bounded,
         }
     }
 
@@ -145,9 +148,14 @@ impl<'a> Statements<'a> {
 
     fn due_or_later(&self) -> String {
         let time = &self.time;
+        // An upper bound that may be null would keep SQLite from ending its search in the index there.
+        let upper =
+            if self.is_bounded { format!(" AND {time} COLLATE BINARY <= d.upper") } else { String::new() };
         match &self.site {
-            Some(site) => format!("{site} COLLATE BINARY = d.site AND {time} COLLATE BINARY >= d.bound"),
-            None => format!("{time} COLLATE BINARY >= d.bound"),
+            Some(site) => {
+                format!("{site} COLLATE BINARY = d.site AND {time} COLLATE BINARY >= d.bound{upper}")
+            }
+            None => format!("{time} COLLATE BINARY >= d.bound{upper}"),
         }
     }
 

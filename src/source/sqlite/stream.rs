@@ -112,6 +112,10 @@ impl Reading<'_> {
             self.pass.future_rows += 1;
             return Ok(None);
         }
+        if self.shape.settle_s > 0 && read.time > clock::shift(self.start.now, -self.shape.settle_s) {
+            self.left_something = true;
+            return Ok(None);
+        }
         let cursor = Cursor::Row { time: read.time, tie: tie.clone() };
         let rows = self.batcher.begin_row(slot, &layout.schema, &cursor, self.intake)?;
         let held_bytes = rows.value_bytes();

@@ -79,6 +79,7 @@ fn shape() -> TableShape {
         text_columns: BTreeSet::new(),
         sites: None,
         future_tolerance_s: 3_600,
+        settle_s: 0,
         limits: Limits { batch_rows_max: 1_000, batch_bytes_max: 1 << 20, group_bytes_max: 1 << 22 },
     }
 }
@@ -91,6 +92,7 @@ fn start() -> Start {
         only: None,
         first_run: false,
         behind: false,
+        is_bounded: false,
     }
 }
 
@@ -117,6 +119,7 @@ impl Intake for Recorder {
         }
         let cursor = self.cursors.get(site).cloned().unwrap_or(Cursor::Start);
         Ok(Resume {
+            bounds: None,
             cursor,
             ahead: Vec::new(),
             floor: self.floor,

@@ -20,7 +20,7 @@ fn with_an_index_on_site_and_time_each_statement_seeks_and_none_sorts() {
     let database = Database::usual();
     database.run(sql::TEMPORARY_TABLES);
     let table = table(&database, &TableShape { tie_column: Some("ID".to_owned()), ..shape() });
-    let statements = Statements::new(&table);
+    let statements = Statements::new(&table, false);
     assert_eq!(
         plan(&database, &statements.survey()),
         "SCAN d; SEARCH r USING COVERING INDEX MET_SITE_TIME (SITE_ID=? AND DATE_TIME>?)"

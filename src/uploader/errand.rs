@@ -1,0 +1,90 @@
+//! What a pass is for: which rows of a site it reads, and to which of its chains they go.
+
+use livecosmos_state::{ChainName, Cursor, FilePosition, Fill, FillKind, SiteId, Time};
+
+use super::change::Position;
+use super::{Confirmed, LiveUploader, SiteError};
+use crate::clock::shift;
+use crate::rows::Batch;
+use crate::source::{Bounds, Resume};
+
+/// Fills that a site's live chain may have left behind at the same time.
+const HOLES_MAX: usize = 16;
+
+/// What a pass is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// The rows behind each site's cursor.
+    Live,
+    /// The rows of one fill of one site.
+    Fill(ChainName),
+}
+
+impl Errand {
+    /// The chain to which the rows go.
+    pub(super) fn chain(&self) -> ChainName {
+        match self {
+            Self::Live => ChainName::LIVE,
+            Self::Fill(chain) => chain.clone(),
+        }
+    }
+}
+
+impl LiveUploader {
+    /// Where a fill goes on, once the sink was asked where its chain ends.
+    pub(super) async fn resume_fill(&self, site: &SiteId, chain: &ChainName) -> Result<Resume, SiteError> {
+        let (Confirmed::AsKnown | Confirmed::Moved) = self.confirm(site, chain).await?;
+        let resume = self.journal.read(|state| {
+            let site = state.sites.get(site)?;
+            Some(Position::of(site, chain)?.resume_fill(site.fills.get(chain)?, site.floor))
+        });
+        Ok(resume.unwrap_or_else(|| Resume { paused: true, ..Resume::from_the_start() }))
+    }
+
+    /// Where the live chain goes on behind `batch`, if it should leave what follows to a fill: the batch
+    /// is full, so there is more, and all of it is old.
+    ///
+    /// The jump stands in the metadata of an object of the live chain: who stores that object decides
+    /// it, and the sink alone can tell of it.
+    pub(super) fn jump(&self, batch: &Batch, now: Time) -> Option<Cursor> {
+        let fresh = shift(now, -self.settings.catch_up_after_s?);
+        let is_backlog = batch.is_cut && batch.time_range().1 < fresh;
+        let has_room = self.journal.read(|state| {
+            let fills = state.sites.get(&batch.site).map(|site| site.fills.values());
+            fills.is_none_or(|fills| fills.filter(|fill| fill.kind == FillKind::CatchUp).count() < HOLES_MAX)
+        });
+        let is_row = matches!(batch.to, Cursor::Row { .. });
+        let tie = livecosmos_state::Tie::None;
+        (is_backlog && is_row && has_room).then_some(Cursor::Row { time: fresh, tie })
+    }
+}
+
+impl Position {
+    /// The same for a source: the live chain.
+    pub(super) fn resume(self, paused: bool) -> Resume {
+        Resume {
+            cursor: self.passed.unwrap_or(self.cursor),
+            ahead: self.ahead,
+            floor: self.floor,
+            last_data: self.last_data,
+            paused,
+            bounds: None,
+        }
+    }
+
+    /// The same for a source: a fill of a site with this floor.
+    ///
+    /// What sends only the rows that are missing reads all of its part anew each time.
+    fn resume_fill(self, fill: &Fill, floor: Option<Time>) -> Resume {
+        let (cursor, floor) = match fill.kind {
+            FillKind::CatchUp | FillKind::Resend => (self.passed.unwrap_or(self.cursor), floor),
+            FillKind::Backfill | FillKind::Repair => (fill.after.clone(), None),
+        };
+        let ahead = match cursor {
+            Cursor::File { file, offset } => vec![FilePosition { file, offset }],
+            Cursor::Start | Cursor::Row { .. } => Vec::new(),
+        };
+        let bounds = Some(Bounds { until: fill.until.clone(), window: fill.window });
+        Resume { cursor, ahead, floor, last_data: None, paused: false, bounds }
+    }
+}

@@ -1,0 +1,135 @@
+//! Fills: bounded chains beside the live one, worked off site by site in turns, so that none waits for
+//! another's backlog.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use livecosmos_state::{ChainName, Cursor, FileId, Fill, SiteId, SourceFile, Time};
+
+use super::LiveUploader;
+use super::change::Change;
+use super::errand::Errand;
+use super::intake::Lanes;
+use super::pass::{Outcomes, PassError, PassReport};
+use crate::source::{Pass, Source, SourceError, Start};
+
+/// Batches of one site's fill before it is the next site's turn.
+pub(super) const TURN_BATCHES_MAX: u64 = 16;
+
+impl LiveUploader {
+    /// A site with a fill that is due, the next in order behind `last`; and none of those in `busy`.
+    #[must_use]
+    pub fn next_fill(&self, last: Option<&SiteId>, busy: &BTreeSet<SiteId>) -> Option<SiteId> {
+        let now = self.clock.now();
+        let pauses = self.pauses_beside();
+        self.journal.read(|state| {
+            let due = |site: &&SiteId| !busy.contains(*site) && !pauses.is_paused(site, now);
+            let filling = state.sites.iter().filter(|(_, site)| !site.fills.is_empty()).map(|(id, _)| id);
+            let due: Vec<&SiteId> = filling.filter(due).collect();
+            let behind = due.iter().find(|site| last.is_none_or(|last| *site > &last));
+            behind.or(due.first()).map(|site| (*site).clone())
+        })
+    }
+
+    /// Whether any fill is not done.
+    #[must_use]
+    pub fn has_fills(&self) -> bool {
+        self.journal.read(|state| state.sites.values().any(|site| !site.fills.is_empty()))
+    }
+
+    /// Takes a turn at the oldest fill of `site` with `source`, and gives it back.
+    pub async fn fill(
+        self: &Arc<Self>,
+        mut source: Box<dyn Source>,
+        site: &SiteId,
+    ) -> (Option<Box<dyn Source>>, PassReport) {
+        let outcomes = Arc::new(Outcomes::default());
+        let oldest = self.journal.read(|state| {
+            let fills = &state.sites.get(site)?.fills;
+            fills.iter().min_by_key(|(_, fill)| fill.since).map(|(name, fill)| (name.clone(), fill.clone()))
+        });
+        let Some((chain, fill)) = oldest else { return (Some(source), outcomes.report(Pass::default())) };
+        let now = self.clock.now();
+        let start = self.start_of_fill(site, &fill, now);
+        let errand = Errand::Fill(chain.clone());
+        let mut lanes = Lanes::new(Arc::clone(self), Arc::clone(&outcomes), errand, now);
+        let reader = tokio::task::spawn_blocking(move || {
+            let read = source.pass(&start, &mut lanes);
+            (source, read)
+        });
+        let (source, read) = match reader.await {
+            Ok((source, read)) => (Some(source), read),
+            Err(error) => (None, Err(SourceError::Unavailable(error.to_string()))),
+        };
+        outcomes.settled().await;
+        (source, self.conclude_fill(read, &outcomes, site, &chain, &fill).await)
+    }
+
+    /// Notes that a fill of `site` could not be begun.
+    pub fn put_off_fill(&self, site: &SiteId, error: PassError) -> PassReport {
+        self.pauses_beside().fail(site, self.clock.now());
+        PassReport { error: Some(error), ..PassReport::default() }
+    }
+
+    fn start_of_fill(&self, site: &SiteId, fill: &Fill, now: Time) -> Start {
+        let files = self.journal.read(|state| state.files.clone());
+        Start {
+            now,
+            files: files.into_iter().map(|file| from_its_beginning(file, fill)).collect(),
+            known: [site.clone()].into(),
+            only: Some([site.clone()].into()),
+            first_run: false,
+            behind: true,
+            is_bounded: true,
+        }
+    }
+
+    async fn conclude_fill(
+        &self,
+        read: Result<Pass, SourceError>,
+        outcomes: &Outcomes,
+        site: &SiteId,
+        chain: &ChainName,
+        fill: &Fill,
+    ) -> PassReport {
+        let now = self.clock.now();
+        let read = read.map_err(|error| outcomes.abort(error.into())).ok();
+        let was_read = read.as_ref().is_some_and(|pass| is_read_to_its_end(pass, fill));
+        let is_unread = outcomes.is_clean() && read.is_some() && !was_read;
+        if outcomes.has_failed(site) || outcomes.is_aborted() || is_unread {
+            self.pauses_beside().fail(site, now);
+        } else if outcomes.is_clean() {
+            self.pauses_beside().is_well(site);
+        }
+        if was_read && outcomes.is_clean() {
+            tracing::info!(table = %self.settings.table, %site, %chain, "fill is done");
+            self.journal.defer(Change::Filled { site: site.clone(), chain: chain.clone() });
+        }
+        if let Err(error) = self.journal.flush().await {
+            outcomes.abort(error.into());
+        }
+        outcomes.report(read.unwrap_or_default())
+    }
+}
+
+/// A fill in a file is read from the beginning of the file: that its site is stored there as far as the
+/// chain says can be seen only on the way.
+fn from_its_beginning(file: SourceFile, fill: &Fill) -> SourceFile {
+    match file_of(fill) {
+        Some((wanted, _)) if wanted == file.file => SourceFile { covered: 0, check: 0, ..file },
+        _ => file,
+    }
+}
+
+fn is_read_to_its_end(pass: &Pass, fill: &Fill) -> bool {
+    file_of(fill).is_none_or(|(wanted, until)| {
+        pass.files.iter().any(|file| file.file == wanted && file.covered >= until)
+    })
+}
+
+fn file_of(fill: &Fill) -> Option<(FileId, u64)> {
+    match fill.until {
+        Cursor::File { file, offset } => Some((file, offset)),
+        Cursor::Start | Cursor::Row { .. } => None,
+    }
+}
