@@ -2,7 +2,9 @@
 //! and lost states, two writers. The sink is a shelf that can be copied at any moment, which no server
 //! offers; everything else is the real thing.
 
-use std::collections::BTreeMap;
+mod catch_up;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
@@ -101,13 +103,16 @@ impl Sink for Shelf {
     }
 }
 
+/// When the tests play.
+const NOW_S: i64 = 1_800_000_000;
+
 /// Stands still, but for the seconds it is moved by.
 #[derive(Default)]
 struct Watch(AtomicI64);
 
 impl Clock for Watch {
     fn now(&self) -> Time {
-        Time::new(1_800_000_000 + self.0.load(Ordering::Relaxed), 0).unwrap()
+        Time::new(NOW_S + self.0.load(Ordering::Relaxed), 0).unwrap()
     }
 }
 
