@@ -3,7 +3,7 @@
 //! | offset | bytes | what |
 //! |---:|---:|---|
 //! | 0 | 8 | magic `89 4C 43 53 0D 0A 1A 0A` |
-//! | 8 | 2 + 2 | major and minor version: 1, 0 |
+//! | 8 | 2 + 2 | major and minor version: 2, 0; or 1, 0 |
 //! | 12 | 4 | length of the header: 72 |
 //! | 16 | 8 | generation: grows with every write |
 //! | 24 | 8 | length of the payload |
@@ -14,17 +14,18 @@
 //!
 //! Frozen for all versions to come: magic, versions, header length, and that the last 8 bytes of the
 //! header are the CRC of those before. So a file of a newer release is told from a damaged one. A
-//! higher minor version is one that this release may read and write back.
+//! higher minor version is one that this release may read and write back. Formats 1 and 2 differ in
+//! their payload alone; a file of format 1 is read, and the next write is of format 2.
 
 use crate::PAYLOAD_BYTES_MAX;
 use crate::record::State;
-use crate::wire;
+use crate::wire::{self, Format};
 
 const MAGIC: [u8; 8] = [0x89, b'L', b'C', b'S', 0x0d, 0x0a, 0x1a, 0x0a];
 /// The newest format this release reads, and the one it writes.
-pub(crate) const MAJOR: u16 = 1;
+pub(crate) const MAJOR: u16 = 2;
 const MINOR: u16 = 0;
-/// Bytes of the header of format 1.
+/// Bytes of the header of formats 1 and 2.
 pub(crate) const HEADER_BYTES: usize = HEADER_BYTES_WRITTEN as usize;
 const HEADER_BYTES_WRITTEN: u32 = 72;
 /// No format will have a header longer than this.
@@ -36,7 +37,9 @@ const NO_FLAGS: u32 = 0;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Whole {
-    /// Minor version of the format it was written in.
+    /// Major version of the format it was written in: what is newer is not read.
+    pub major: u16,
+    /// Minor version of that format.
     pub minor: u16,
     /// Grows with every write; the highest that is whole is the newest.
     pub generation: u64,
@@ -89,7 +92,7 @@ pub(crate) fn encode(
 
 /// Reads a whole file.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Whole, Unfit> {
-    let header = checked_header(bytes)?;
+    let (format, header) = checked_header(bytes)?;
     let payload = &bytes[HEADER_BYTES..];
     let payload_bytes = u64::from_le_bytes(field(header, 24));
     if payload_bytes != payload.len() as u64 {
@@ -99,15 +102,16 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Whole, Unfit> {
         return Err(corrupt("its payload fails its checksum"));
     }
     Ok(Whole {
+        major: u16::from_le_bytes(field(header, 8)),
         minor: u16::from_le_bytes(field(header, 10)),
         generation: u64::from_le_bytes(field(header, 16)),
         instance: field(header, 32),
-        state: wire::decode(payload).map_err(Unfit::Corrupt)?,
+        state: wire::decode(format, payload).map_err(Unfit::Corrupt)?,
     })
 }
 
-/// The header of format 1, whole; or why there is none.
-fn checked_header(bytes: &[u8]) -> Result<&[u8], Unfit> {
+/// The format and the header, whole; or why there is none.
+fn checked_header(bytes: &[u8]) -> Result<(Format, &[u8]), Unfit> {
     if bytes.is_empty() {
         return Err(corrupt("it is empty"));
     }
@@ -128,9 +132,9 @@ fn checked_header(bytes: &[u8]) -> Result<&[u8], Unfit> {
     let major = u16::from_le_bytes(field(bytes, 8));
     let codec = u32::from_le_bytes(field(bytes, 48));
     let flags = u32::from_le_bytes(field(bytes, 52));
-    match (major, header_bytes, codec, flags) {
-        (MAJOR, HEADER_BYTES, CODEC_BINCODE, NO_FLAGS) => Ok(header),
-        (0, ..) => Err(corrupt("it claims format 0, which never was")),
+    match (Format::of(major), header_bytes, codec, flags) {
+        (Some(format), HEADER_BYTES, CODEC_BINCODE, NO_FLAGS) => Ok((format, header)),
+        (None, ..) if major == 0 => Err(corrupt("it claims format 0, which never was")),
         _ => Err(Unfit::Newer { major }),
     }
 }

@@ -223,9 +223,12 @@ impl fmt::Display for Damage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Chain, Cursor, FileId, Intent, Site, SiteId, State, Time};
+    use crate::{
+        Chain, ChainName, Cursor, FileId, Fill, FillKind, Fingerprint, Intent, Site, SiteId, State, Time,
+        Window,
+    };
 
-    /// A state of 50 sites, each with an intent.
+    /// A state of 50 sites, each with an intent, a row in its ledger and a fill.
     fn fifty_sites() -> State {
         let mut state = State::new(TableName::parse("T").unwrap(), "csv:t");
         for n in 0..50_u8 {
@@ -243,10 +246,23 @@ mod tests {
                 since: time,
             };
             let live = Chain { seq: n.into(), cursor: at(n.into()), passed: None, pending: Some(pending) };
-            let site = Site { last_data: Some(time), floor: None, live, ahead: vec![], ..Site::default() };
+            let mut site = Site { last_data: Some(time), live, ..Site::default() };
+            site.ledger.insert(time, Fingerprint { row: u64::from(n) << 50, version: n.into() });
+            site.fills.insert(ChainName::parse("fill").unwrap(), fill(time));
             state.sites.insert(SiteId::parse(&format!("SITE{n}")).unwrap(), site);
         }
         state
+    }
+
+    fn fill(since: Time) -> Fill {
+        Fill {
+            kind: FillKind::Repair,
+            since,
+            after: Cursor::Start,
+            until: Cursor::File { file: FileId(9), offset: 9 },
+            window: Window { first: Some(since), end: None },
+            chain: Chain::new(),
+        }
     }
 
     /// Damaged bytes beside nothing are corrupt; beside a whole file they give way to it.

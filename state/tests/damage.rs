@@ -15,6 +15,9 @@ use support::sim::{Image, SimDisk};
 const PRIMARY: &str = "LEVEL1_SOILMET_30MIN.state";
 const BACKUP: &str = "LEVEL1_SOILMET_30MIN.state.backup";
 
+/// Of a site of which nothing is stored: no watermark, no floor, two chains of four fields, three lists.
+const SITE_BYTES_AFTER_ID: usize = 2 + 2 * 4 + 3;
+
 struct Lab {
     dir: tempfile::TempDir,
     wanted: State,
@@ -96,7 +99,7 @@ fn a_whole_frame_around_a_wrong_payload_is_refused() {
 #[test]
 fn a_site_twice_or_out_of_order_is_refused() {
     let lab = lab();
-    let site = |id: u8| [&[1, id][..], &[0, 0, 0, 0, 0, 0]].concat();
+    let site = |id: u8| [&[1, id][..], &[0; SITE_BYTES_AFTER_ID]].concat();
     let payload = |ids: [u8; 2]| {
         let table = [&[20][..], sample::table().as_str().as_bytes()].concat();
         [table, vec![0, 0, 0, 0, 2], site(ids[0]), site(ids[1]), vec![0]].concat()

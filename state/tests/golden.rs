@@ -1,4 +1,4 @@
-//! The bytes of format 1.0: a file of the first release is read and written back bit by bit for ever.
+//! The bytes of format 2.0: a file of this format is read and written back bit by bit for ever.
 
 #![expect(clippy::disallowed_methods, reason = "what a test puts on disk need not outlive it")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -10,65 +10,98 @@ use std::fs;
 use livecosmos_state::*;
 use support::frames::{Header, frame};
 use support::sample::{file, open};
-use wincode::config::Configuration;
+use support::second::{Instant, PayloadCursor, PayloadTie, instant, row, varint};
 use wincode::{SchemaRead, SchemaWrite};
 
-const GOLDEN: &[u8] = include_bytes!("golden/1.0.state");
-const GENERATION: u64 = 300;
+const GOLDEN: &[u8] = include_bytes!("golden/2.0.state");
+const GENERATION: u64 = 70_000;
 const INSTANCE: [u8; 16] = *b"\x01\x23\x45\x67\x89\xab\x4c\xde\x8f\x00\x11\x22\x33\x44\x55\x66";
+const FILE: u64 = 0x0123_4567_89ab_cdef;
+
+fn time(seconds: i64, nanos: u32) -> Time {
+    Time::new(seconds, nanos).unwrap()
+}
+
+fn at_row(seconds: i64, tie: Tie) -> Cursor {
+    Cursor::Row { time: time(seconds, 0), tie }
+}
+
+fn in_file(offset: u64) -> Cursor {
+    Cursor::File { file: FileId(FILE), offset }
+}
 
 /// What the golden file holds: every kind of value, at both sides of each width of a varint.
 fn golden_state() -> State {
-    let time = |seconds, nanos| Time::new(seconds, nanos).unwrap();
     let mut state = State::new(TableName::parse("LEVEL1_SOILMET_30MIN").unwrap(), "csv:soilmet");
     state.started = Some(time(1_735_689_600, 0));
     state.last_run = Some(time(1_735_693_200, 123_456_789));
     state.floor = Some(time(-1, 999_999_999));
-    let empty = SiteId::parse("A").unwrap();
-    state.sites.insert(empty, Site::default());
-    let file = FileId(0x0123_4567_89ab_cdef);
-    let table_row = Site {
-        last_data: Some(time(1_735_689_600, 500_000_000)),
-        floor: None,
-        live: Chain {
-            seq: 250,
-            cursor: Cursor::Row { time: time(1_735_687_800, 0), tie: Tie::None },
-            passed: None,
-            pending: Some(Intent {
-                seq: 251,
-                from: Cursor::Row { time: time(1_735_687_800, 0), tie: Tie::Integer(-65_537) },
-                to: Cursor::Row { time: time(1_735_689_600, 0), tie: Tie::Text("é1".to_owned()) },
-                next: None,
-                key: "ALIC1/LIVE_SOILMET_30MIN/00000000000000000251.json".to_owned(),
-                rows: 65_535,
-                last_data: time(1_735_689_600, 1),
-                digest: std::array::from_fn(|n| u8::try_from(n * 8).unwrap()),
-                since: time(1_735_690_000, 0),
-            }),
-        },
-        ahead: vec![],
-        ..Site::default()
+    let sites = [("A", Site::default()), ("ALIC1", table_site()), ("ZZ-9_", file_site())];
+    state.sites = sites.into_iter().map(|(id, site)| (SiteId::parse(id).unwrap(), site)).collect();
+    let path = "/data/LEVEL1_SOILMET_30MIN.csv".to_owned();
+    let file = FileId(FILE);
+    state.files = vec![SourceFile { path, file, covered: 4_294_967_000, check: u64::MAX, floor_until: 7 }];
+    state
+}
+
+/// A site of a table, with an intent that jumps, a ledger and a fill of each kind.
+fn table_site() -> Site {
+    let live = Chain {
+        seq: 250,
+        cursor: at_row(1_735_687_800, Tie::None),
+        passed: Some(at_row(1_735_687_860, Tie::Integer(65_536))),
+        pending: Some(Intent {
+            seq: 251,
+            from: at_row(1_735_687_800, Tie::Integer(-65_537)),
+            to: at_row(1_735_689_600, Tie::Text("é1".to_owned())),
+            next: Some(at_row(1_735_862_400, Tie::None)),
+            key: "ALIC1/LIVE_SOILMET_30MIN/00000000000000000251.json".to_owned(),
+            rows: 65_535,
+            last_data: time(1_735_689_600, 1),
+            digest: std::array::from_fn(|n| u8::try_from(n * 8).unwrap()),
+            since: time(1_735_690_000, 0),
+        }),
     };
-    state.sites.insert(SiteId::parse("ALIC1").unwrap(), table_row);
-    let file_row = Site {
-        last_data: None,
+    let mut site = Site { last_data: Some(time(1_735_689_600, 500_000_000)), live, ..Site::default() };
+    site.late = Chain { seq: 251, cursor: at_row(-1, Tie::Text(String::new())), passed: None, pending: None };
+    for (seconds, row, version) in [(-1, u64::MAX, 0), (3_600, 1, 2), (3_601, 1, 2), (3_602, 1 << 56, 1)] {
+        site.ledger.insert(time(seconds, 0), Fingerprint { row, version });
+    }
+    let kinds = [FillKind::CatchUp, FillKind::Backfill, FillKind::Repair, FillKind::Resend];
+    for (n, kind) in (0_u32..).zip(kinds) {
+        let name = ChainName::parse(&format!("fill-{n}")).unwrap();
+        let window = Window { first: Some(time(n.into(), 0)), end: None };
+        let (after, until) = (Cursor::Start, at_row(300, Tie::None));
+        let chain = Chain { seq: n.into(), ..Chain::new() };
+        site.fills.insert(name, Fill { kind, since: time(-70_000, 0), after, until, window, chain });
+    }
+    site
+}
+
+/// A site of files, with a fill that is half done.
+fn file_site() -> Site {
+    let file = FileId(FILE);
+    let mut site = Site {
         floor: Some(time(-377_705_116_800, 0)),
-        live: Chain {
-            seq: 65_536,
-            cursor: Cursor::File { file, offset: 4_294_967_295 },
-            passed: None,
-            pending: None,
-        },
+        live: Chain { seq: 65_536, cursor: in_file(4_294_967_295), passed: None, pending: None },
         ahead: vec![
             FilePosition { file, offset: 4_294_967_296 },
             FilePosition { file: FileId(1), offset: u64::MAX },
         ],
         ..Site::default()
     };
-    state.sites.insert(SiteId::parse("ZZ-9_").unwrap(), file_row);
-    let path = "/data/LEVEL1_SOILMET_30MIN.csv".to_owned();
-    state.files = vec![SourceFile { path, file, covered: 4_294_967_000, check: u64::MAX, floor_until: 7 }];
-    state
+    let window = Window { first: None, end: Some(time(253_402_300_799, 999_999_999)) };
+    let chain = Chain { seq: 1, cursor: in_file(251), passed: Some(in_file(252)), pending: None };
+    let resend = Fill {
+        kind: FillKind::Resend,
+        since: time(0, 0),
+        after: in_file(0),
+        until: in_file(253),
+        window,
+        chain,
+    };
+    site.fills.insert(ChainName::parse("rewind").unwrap(), resend);
+    site
 }
 
 #[test]
@@ -77,7 +110,8 @@ fn the_golden_file_is_read_as_it_was_meant() {
     fs::write(file(dir.path(), ".state"), GOLDEN).unwrap();
     let inspection = inspect(dir.path(), &golden_state().table);
     let whole = inspection.whole().expect("the golden file is whole");
-    assert_eq!((whole.minor, whole.generation, whole.instance), (0, GENERATION, INSTANCE));
+    let versions = (whole.major, whole.minor);
+    assert_eq!((versions, whole.generation, whole.instance), ((2, 0), GENERATION, INSTANCE));
     assert_eq!(whole.state, golden_state());
 }
 
@@ -101,20 +135,43 @@ struct Payload {
 }
 
 #[derive(SchemaRead, SchemaWrite, Debug, PartialEq)]
-struct Instant {
-    seconds: i64,
-    nanos: u32,
-}
-
-#[derive(SchemaRead, SchemaWrite, Debug, PartialEq)]
 struct PayloadSite {
     id: String,
     last_data: Option<Instant>,
     floor: Option<Instant>,
+    live: PayloadChain,
+    ahead: Vec<(u64, u64)>,
+    late: PayloadChain,
+    ledger: Vec<(i64, Vec<u8>)>,
+    fills: Vec<PayloadFill>,
+}
+
+#[derive(SchemaRead, SchemaWrite, Debug, PartialEq)]
+struct PayloadFill {
+    name: String,
+    kind: PayloadKind,
+    since: Instant,
+    after: PayloadCursor,
+    until: PayloadCursor,
+    first: Option<Instant>,
+    end: Option<Instant>,
+    chain: PayloadChain,
+}
+
+#[derive(SchemaRead, SchemaWrite, Debug, PartialEq)]
+enum PayloadKind {
+    CatchUp,
+    Backfill,
+    Repair,
+    Resend,
+}
+
+#[derive(SchemaRead, SchemaWrite, Debug, PartialEq)]
+struct PayloadChain {
     seq: u64,
     cursor: PayloadCursor,
+    passed: Option<PayloadCursor>,
     pending: Option<PayloadIntent>,
-    ahead: Vec<(u64, u64)>,
 }
 
 #[derive(SchemaRead, SchemaWrite, Debug, PartialEq)]
@@ -122,6 +179,7 @@ struct PayloadIntent {
     seq: u64,
     from: PayloadCursor,
     to: PayloadCursor,
+    next: Option<PayloadCursor>,
     key: String,
     rows: u64,
     last_data: Instant,
@@ -129,83 +187,105 @@ struct PayloadIntent {
     since: Instant,
 }
 
-#[derive(SchemaRead, SchemaWrite, Debug, PartialEq)]
-enum PayloadCursor {
-    Start,
-    Row { time: Instant, tie: PayloadTie },
-    File { file: u64, offset: u64 },
+fn chain(seq: u64, cursor: PayloadCursor) -> PayloadChain {
+    PayloadChain { seq, cursor, passed: None, pending: None }
 }
 
-#[derive(SchemaRead, SchemaWrite, Debug, PartialEq)]
-enum PayloadTie {
-    None,
-    Integer(i64),
-    Text(String),
+fn start() -> PayloadChain {
+    chain(0, PayloadCursor::Start)
 }
 
-fn instant(seconds: i64, nanos: u32) -> Instant {
-    Instant { seconds, nanos }
+fn offset(offset: u64) -> PayloadCursor {
+    PayloadCursor::File { file: FILE, offset }
+}
+
+fn site(id: &str) -> PayloadSite {
+    let (live, late) = (start(), start());
+    let (ahead, ledger, fills) = (vec![], vec![], vec![]);
+    PayloadSite { id: id.to_owned(), last_data: None, floor: None, live, ahead, late, ledger, fills }
 }
 
 /// The golden state once more, written down for the second implementation.
 fn golden_payload() -> Payload {
-    let file = 0x0123_4567_89ab_cdef;
-    let row = |seconds, tie| PayloadCursor::Row { time: instant(seconds, 0), tie };
     Payload {
         table: "LEVEL1_SOILMET_30MIN".to_owned(),
         source: "csv:soilmet".to_owned(),
         started: Some(instant(1_735_689_600, 0)),
         last_run: Some(instant(1_735_693_200, 123_456_789)),
         floor: Some(instant(-1, 999_999_999)),
-        sites: vec![
-            PayloadSite {
-                id: "A".to_owned(),
-                last_data: None,
-                floor: None,
-                seq: 0,
-                cursor: PayloadCursor::Start,
-                pending: None,
-                ahead: vec![],
-            },
-            PayloadSite {
-                id: "ALIC1".to_owned(),
-                last_data: Some(instant(1_735_689_600, 500_000_000)),
-                floor: None,
-                seq: 250,
-                cursor: row(1_735_687_800, PayloadTie::None),
-                pending: Some(PayloadIntent {
-                    seq: 251,
-                    from: row(1_735_687_800, PayloadTie::Integer(-65_537)),
-                    to: row(1_735_689_600, PayloadTie::Text("é1".to_owned())),
-                    key: "ALIC1/LIVE_SOILMET_30MIN/00000000000000000251.json".to_owned(),
-                    rows: 65_535,
-                    last_data: instant(1_735_689_600, 1),
-                    digest: std::array::from_fn(|n| u8::try_from(n * 8).unwrap()),
-                    since: instant(1_735_690_000, 0),
-                }),
-                ahead: vec![],
-            },
-            PayloadSite {
-                id: "ZZ-9_".to_owned(),
-                last_data: None,
-                floor: Some(instant(-377_705_116_800, 0)),
-                seq: 65_536,
-                cursor: PayloadCursor::File { file, offset: 4_294_967_295 },
-                pending: None,
-                ahead: vec![(file, 4_294_967_296), (1, u64::MAX)],
-            },
-        ],
-        files: vec![("/data/LEVEL1_SOILMET_30MIN.csv".to_owned(), file, 4_294_967_000, u64::MAX, 7)],
+        sites: vec![site("A"), table_payload(), file_payload()],
+        files: vec![("/data/LEVEL1_SOILMET_30MIN.csv".to_owned(), FILE, 4_294_967_000, u64::MAX, 7)],
+    }
+}
+
+fn table_payload() -> PayloadSite {
+    let pending = PayloadIntent {
+        seq: 251,
+        from: row(1_735_687_800, PayloadTie::Integer(-65_537)),
+        to: row(1_735_689_600, PayloadTie::Text("é1".to_owned())),
+        next: Some(row(1_735_862_400, PayloadTie::None)),
+        key: "ALIC1/LIVE_SOILMET_30MIN/00000000000000000251.json".to_owned(),
+        rows: 65_535,
+        last_data: instant(1_735_689_600, 1),
+        digest: std::array::from_fn(|n| u8::try_from(n * 8).unwrap()),
+        since: instant(1_735_690_000, 0),
+    };
+    let live = PayloadChain {
+        passed: Some(row(1_735_687_860, PayloadTie::Integer(65_536))),
+        pending: Some(pending),
+        ..chain(250, row(1_735_687_800, PayloadTie::None))
+    };
+    // Big-endian, `row` before `version`.
+    let oldest = [&[0xff; 8][..], &[0; 4]].concat();
+    let twice = b"\0\0\0\0\0\0\0\x01\0\0\0\x02\0\0\0\0\0\0\0\x01\0\0\0\x02";
+    let newest = [&twice[..], b"\x01\0\0\0\0\0\0\0\0\0\0\x01"].concat();
+    let kinds = [PayloadKind::CatchUp, PayloadKind::Backfill, PayloadKind::Repair, PayloadKind::Resend];
+    let fill = |(n, kind): (u32, PayloadKind)| PayloadFill {
+        name: format!("fill-{n}"),
+        kind,
+        since: instant(-70_000, 0),
+        after: PayloadCursor::Start,
+        until: row(300, PayloadTie::None),
+        first: Some(instant(n.into(), 0)),
+        end: None,
+        chain: chain(n.into(), PayloadCursor::Start),
+    };
+    PayloadSite {
+        last_data: Some(instant(1_735_689_600, 500_000_000)),
+        live,
+        late: chain(251, row(-1, PayloadTie::Text(String::new()))),
+        ledger: vec![(-1, oldest), (1, newest)],
+        fills: (0..).zip(kinds).map(fill).collect(),
+        ..site("ALIC1")
+    }
+}
+
+fn file_payload() -> PayloadSite {
+    let fill = PayloadFill {
+        name: "rewind".to_owned(),
+        kind: PayloadKind::Resend,
+        since: instant(0, 0),
+        after: offset(0),
+        until: offset(253),
+        first: None,
+        end: Some(instant(253_402_300_799, 999_999_999)),
+        chain: PayloadChain { passed: Some(offset(252)), ..chain(1, offset(251)) },
+    };
+    PayloadSite {
+        floor: Some(instant(-377_705_116_800, 0)),
+        live: chain(65_536, offset(4_294_967_295)),
+        ahead: vec![(FILE, 4_294_967_296), (1, u64::MAX)],
+        fills: vec![fill],
+        ..site("ZZ-9_")
     }
 }
 
 #[test]
 fn a_second_implementation_writes_the_golden_file_and_reads_it() {
-    let varint = Configuration::default().with_varint_encoding();
-    let payload = wincode::config::serialize(&golden_payload(), varint).unwrap();
+    let payload = wincode::config::serialize(&golden_payload(), varint()).unwrap();
     let header = Header { generation: GENERATION, instance: INSTANCE, ..Header::default() };
     assert_eq!(frame(&header, &payload), GOLDEN);
-    let read: Payload = wincode::config::deserialize_exact(&GOLDEN[72..], varint).unwrap();
+    let read: Payload = wincode::config::deserialize_exact(&GOLDEN[72..], varint()).unwrap();
     assert_eq!(read, golden_payload());
 }
 
@@ -213,9 +293,8 @@ fn a_second_implementation_writes_the_golden_file_and_reads_it() {
 #[test]
 #[ignore = "it would move what the other tests hold"]
 fn write_the_golden_file() {
-    let varint = Configuration::default().with_varint_encoding();
-    let payload = wincode::config::serialize(&golden_payload(), varint).unwrap();
+    let payload = wincode::config::serialize(&golden_payload(), varint()).unwrap();
     let header = Header { generation: GENERATION, instance: INSTANCE, ..Header::default() };
-    fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/1.0.state"), frame(&header, &payload))
+    fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/2.0.state"), frame(&header, &payload))
         .unwrap();
 }

@@ -6,4 +6,5 @@
 pub(crate) mod faulty;
 pub(crate) mod frames;
 pub(crate) mod sample;
+pub(crate) mod second;
 pub(crate) mod sim;

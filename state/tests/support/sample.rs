@@ -1,11 +1,12 @@
 //! Records and stores for tests.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use livecosmos_state::{
-    Chain, Cursor, Disk, FileId, FilePosition, Intent, OpenError, Opened, Options, Site, SiteId, SourceFile,
-    State, Store, TableName, Tie, Time,
+    Chain, ChainName, Cursor, Disk, FileId, FilePosition, Fill, FillKind, Fingerprint, Intent, Ledger,
+    OpenError, Opened, Options, Site, SiteId, SourceFile, State, Store, TableName, Tie, Time, Window,
 };
 
 /// The table of most tests.
@@ -49,7 +50,7 @@ fn site(n: usize) -> Site {
         seq,
         from: from.clone(),
         to,
-        next: None,
+        next: n.is_multiple_of(7).then(|| file(1 << 40)),
         key: format!("SITE{n:06}/LIVE_SOILMET_30MIN/{seq:020}.json"),
         rows: 1 + seq,
         last_data: time(1_800),
@@ -59,10 +60,47 @@ fn site(n: usize) -> Site {
     Site {
         last_data: (!n.is_multiple_of(5)).then(|| time(-60)),
         floor: (n.is_multiple_of(2)).then(|| time(-10_800)),
-        live: Chain { seq, cursor: from, passed: None, pending },
+        live: Chain { seq, cursor: from.clone(), passed: None, pending: pending.clone() },
         ahead: (0..n % 3).map(|at| FilePosition { file: FileId(7), offset: at as u64 * 1_000 }).collect(),
-        ..Site::default()
+        late: late(n, pending),
+        ledger: ledger(n),
+        fills: fills(n, &from),
     }
+}
+
+fn late(n: usize, pending: Option<Intent>) -> Chain {
+    if n.is_multiple_of(2) {
+        return Chain::new();
+    }
+    let at = |offset| Cursor::File { file: FileId(3), offset };
+    Chain { seq: n as u64, cursor: at(5), passed: n.is_multiple_of(5).then(|| at(9)), pending }
+}
+
+/// Up to three hours, with a row that is there twice.
+fn ledger(n: usize) -> Ledger {
+    let mut ledger = Ledger::default();
+    for row in (0..n as u64 % 4).flat_map(|row| [row, row / 2]) {
+        let hour = i64::try_from(row).unwrap() * 3_600 - 3_600;
+        ledger.insert(time(hour), Fingerprint { row: row << 40, version: u32::MAX - 1 });
+    }
+    ledger
+}
+
+fn fills(n: usize, after: &Cursor) -> BTreeMap<ChainName, Fill> {
+    const KINDS: [FillKind; 4] = [FillKind::CatchUp, FillKind::Backfill, FillKind::Repair, FillKind::Resend];
+    let fill = |kind: usize| Fill {
+        kind: KINDS[kind],
+        since: time(7_200),
+        after: after.clone(),
+        until: Cursor::Row { time: time(1_800), tie: Tie::None },
+        window: Window { first: (n > 3).then(|| time(-1_800)), end: (n > 4).then(|| time(3_600)) },
+        chain: Chain { seq: kind as u64, cursor: after.clone(), ..Chain::new() },
+    };
+    (0..4).filter(|kind| n % 6 > *kind + 1).map(|kind| (name(kind), fill(kind))).collect()
+}
+
+fn name(kind: usize) -> ChainName {
+    ChainName::parse(&format!("fill-{kind}")).unwrap()
 }
 
 /// Opens the table's store in `dir`.
