@@ -97,6 +97,9 @@ impl ChainName {
     /// The chain of rows that came late.
     pub const LATE: Self = Self(Cow::Borrowed("late"));
 
+    /// The chain of rows that were taken back from quarantine.
+    pub const REQUEUE: Self = Self(Cow::Borrowed("requeue"));
+
     /// Checks `text` and makes it a chain's name.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let fits = text.starts_with(|first: char| first.is_ascii_lowercase())

@@ -128,8 +128,12 @@ pub struct Site {
     pub ahead: Vec<FilePosition>,
     /// The chain of the rows that came late: behind the live chain, which had passed their place.
     pub late: Chain,
+    /// The chain of the rows that an operator took back from quarantine.
+    pub requeue: Chain,
     /// The rows of the lookback window that are stored: a row that is not among them came late.
     pub ledger: Ledger,
+    /// Every stored row of this time or later is in the ledger; `None` where nothing is known of any.
+    pub ledger_from: Option<Time>,
     /// Fills that are not done, by the names of their chains.
     pub fills: BTreeMap<ChainName, Fill>,
 }

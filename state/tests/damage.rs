@@ -16,7 +16,7 @@ const PRIMARY: &str = "LEVEL1_SOILMET_30MIN.state";
 const BACKUP: &str = "LEVEL1_SOILMET_30MIN.state.backup";
 
 /// Of a site of which nothing is stored: no watermark, no floor, two chains of four fields, three lists.
-const SITE_BYTES_AFTER_ID: usize = 2 + 2 * 4 + 3;
+const SITE_BYTES_AFTER_ID: usize = 7 + 2 * 4 + 3;
 
 struct Lab {
     dir: tempfile::TempDir,

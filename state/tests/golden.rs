@@ -64,6 +64,8 @@ fn table_site() -> Site {
     };
     let mut site = Site { last_data: Some(time(1_735_689_600, 500_000_000)), live, ..Site::default() };
     site.late = Chain { seq: 251, cursor: at_row(-1, Tie::Text(String::new())), passed: None, pending: None };
+    site.requeue = Chain { seq: 252, ..Chain::new() };
+    site.ledger_from = Some(time(-2, 7));
     for (seconds, row, version) in [(-1, u64::MAX, 0), (3_600, 1, 2), (3_601, 1, 2), (3_602, 1 << 56, 1)] {
         site.ledger.insert(time(seconds, 0), Fingerprint { row, version });
     }
@@ -142,7 +144,9 @@ struct PayloadSite {
     live: PayloadChain,
     ahead: Vec<(u64, u64)>,
     late: PayloadChain,
+    requeue: PayloadChain,
     ledger: Vec<(i64, Vec<u8>)>,
+    ledger_from: Option<Instant>,
     fills: Vec<PayloadFill>,
 }
 
@@ -200,9 +204,18 @@ fn offset(offset: u64) -> PayloadCursor {
 }
 
 fn site(id: &str) -> PayloadSite {
-    let (live, late) = (start(), start());
-    let (ahead, ledger, fills) = (vec![], vec![], vec![]);
-    PayloadSite { id: id.to_owned(), last_data: None, floor: None, live, ahead, late, ledger, fills }
+    PayloadSite {
+        id: id.to_owned(),
+        last_data: None,
+        floor: None,
+        live: start(),
+        ahead: vec![],
+        late: start(),
+        requeue: start(),
+        ledger: vec![],
+        ledger_from: None,
+        fills: vec![],
+    }
 }
 
 /// The golden state once more, written down for the second implementation.
@@ -254,7 +267,9 @@ fn table_payload() -> PayloadSite {
         last_data: Some(instant(1_735_689_600, 500_000_000)),
         live,
         late: chain(251, row(-1, PayloadTie::Text(String::new()))),
+        requeue: chain(252, PayloadCursor::Start),
         ledger: vec![(-1, oldest), (1, newest)],
+        ledger_from: Some(instant(-2, 7)),
         fills: (0..).zip(kinds).map(fill).collect(),
         ..site("ALIC1")
     }

@@ -4,7 +4,6 @@ use serde::Deserialize;
 
 use super::parts::{CursorV1, FilePositionV1, SourceFileV1, TimeV1, checked_time};
 use super::words;
-use crate::ledger::Ledger;
 use crate::name::{SiteId, TableName};
 use crate::record::{Chain, Intent, Site, State};
 
@@ -80,9 +79,7 @@ impl SiteV1<'_> {
             floor: checked_time(self.floor)?,
             live: self.live.checked()?,
             ahead: self.ahead.into_iter().map(FilePositionV1::plain).collect(),
-            late: Chain::new(),
-            ledger: Ledger::default(),
-            fills: std::collections::BTreeMap::new(),
+            ..Site::default()
         })
     }
 }

@@ -32,7 +32,10 @@ struct SiteV2<'a> {
     #[serde(borrow)]
     late: ChainV2<'a>,
     #[serde(borrow)]
+    requeue: ChainV2<'a>,
+    #[serde(borrow)]
     ledger: Vec<HourV2<'a>>,
+    ledger_from: Option<TimeV1>,
     #[serde(borrow)]
     fills: Vec<FillV2<'a>>,
 }
@@ -129,7 +132,7 @@ impl<'a> StateV2<'a> {
 
 impl<'a> SiteV2<'a> {
     fn of(id: &'a SiteId, site: &'a Site) -> Self {
-        let Site { last_data, floor, live, ahead, late, ledger, fills } = site;
+        let Site { last_data, floor, live, ahead, late, requeue, ledger, ledger_from, fills } = site;
         Self {
             id: id.as_str(),
             last_data: time_of(*last_data),
@@ -137,6 +140,8 @@ impl<'a> SiteV2<'a> {
             live: ChainV2::of(live),
             ahead: ahead.iter().map(FilePositionV1::of).collect(),
             late: ChainV2::of(late),
+            requeue: ChainV2::of(requeue),
+            ledger_from: time_of(*ledger_from),
             ledger: ledger.packed().map(|(hour, rows)| HourV2 { hour, rows }).collect(),
             fills: fills.iter().map(|(name, fill)| FillV2::of(name, fill)).collect(),
         }
@@ -149,6 +154,8 @@ impl<'a> SiteV2<'a> {
             live: self.live.checked()?,
             ahead: self.ahead.into_iter().map(FilePositionV1::plain).collect(),
             late: self.late.checked()?,
+            requeue: self.requeue.checked()?,
+            ledger_from: checked_time(self.ledger_from)?,
             ..Site::default()
         };
         site.ledger = checked_ledger(&self.ledger)?;

@@ -63,7 +63,9 @@ fn site(n: usize) -> Site {
         live: Chain { seq, cursor: from.clone(), passed: None, pending: pending.clone() },
         ahead: (0..n % 3).map(|at| FilePosition { file: FileId(7), offset: at as u64 * 1_000 }).collect(),
         late: late(n, pending),
+        requeue: Chain { seq: n as u64 % 3, ..Chain::new() },
         ledger: ledger(n),
+        ledger_from: n.is_multiple_of(3).then(|| time(-3_600)),
         fills: fills(n, &from),
     }
 }
