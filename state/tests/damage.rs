@@ -15,8 +15,8 @@ use support::sim::{Image, SimDisk};
 const PRIMARY: &str = "LEVEL1_SOILMET_30MIN.state";
 const BACKUP: &str = "LEVEL1_SOILMET_30MIN.state.backup";
 
-/// Of a site of which nothing is stored: no watermark, no floor, two chains of four fields, three lists.
-const SITE_BYTES_AFTER_ID: usize = 7 + 2 * 4 + 3;
+/// Of a site of which nothing is stored: no times, three chains of four fields, three lists.
+const SITE_BYTES_AFTER_ID: usize = 3 + 3 * 4 + 3;
 
 struct Lab {
     dir: tempfile::TempDir,
