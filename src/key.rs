@@ -120,6 +120,61 @@ impl KeyTemplate {
         prefix
     }
 
+    /// What the keys of all chains of a site start with; of all sites of the table, without one.
+    #[must_use]
+    pub fn common_prefix(&self, table: &TableName, site: Option<&SiteId>) -> String {
+        let mut prefix = String::new();
+        for part in &self.head {
+            prefix.push_str(match (part, site) {
+                (Part::Literal(text), _) => text,
+                (Part::Token(Token::Site), Some(site)) => site.as_str(),
+                (Part::Token(Token::Table), _) => table.as_str(),
+                (Part::Token(Token::LiveTable), _) => live_table(table),
+                (Part::Token(_), _) => break,
+            });
+        }
+        prefix
+    }
+
+    /// Which place in which chain `key` is, if it is one of this table.
+    #[must_use]
+    pub fn place_of(&self, table: &TableName, key: &str) -> Option<(SiteId, ChainName, u64)> {
+        let (mut rest, mut site, mut named) = (key, None, None);
+        let mut parts = self.head.iter().peekable();
+        while let Some(part) = parts.next() {
+            let token = match part {
+                Part::Literal(text) => {
+                    rest = rest.strip_prefix(&**text)?;
+                    continue;
+                }
+                Part::Token(token) => token,
+            };
+            // No value holds a slash: it ends where the text before the next slash begins.
+            let behind = match parts.peek() {
+                Some(Part::Literal(text)) => text.split('/').next().unwrap_or_default(),
+                _ => "",
+            };
+            let value = rest.split('/').next().unwrap_or_default().strip_suffix(behind)?;
+            rest = &rest[value.len()..];
+            match token {
+                Token::Site => site = Some(SiteId::parse(value).ok()?),
+                Token::Chain => named = Some(ChainName::parse(value).ok()?),
+                Token::Table if value == table.as_str() => {}
+                Token::LiveTable if value == live_table(table) => {}
+                _ => return None,
+            }
+        }
+        let chain = match rest.split_once('.') {
+            Some((name, _)) if !name.starts_with(|c: char| c.is_ascii_digit()) => {
+                ChainName::parse(name).ok()?
+            }
+            _ => ChainName::LIVE,
+        };
+        let site = site?;
+        let seq = self.seq_of(&site, table, &chain, key)?;
+        (named.is_none_or(|named| named == chain)).then_some((site, chain, seq))
+    }
+
     /// The seq of `key`, if it is one of that chain, whatever its `{ext}`.
     #[must_use]
     pub fn seq_of(&self, site: &SiteId, table: &TableName, chain: &ChainName, key: &str) -> Option<u64> {
@@ -357,6 +412,9 @@ mod tests {
             for (site, chain, seq) in &places {
                 let key = template.key(site, &table, chain, *seq, ".json");
                 prop_assert_eq!(template.seq_of(site, &table, chain, &key), Some(*seq));
+                prop_assert_eq!(template.place_of(&table, &key), Some((site.clone(), chain.clone(), *seq)));
+                prop_assert!(key.starts_with(&template.common_prefix(&table, Some(site))));
+                prop_assert!(key.starts_with(&template.common_prefix(&table, None)));
                 prop_assert!(key.starts_with(&template.stem(site, &table, chain, *seq)));
             }
             if places[0] != places[1] && (&places[0].0, &places[0].1) != (&places[1].0, &places[1].1) {
