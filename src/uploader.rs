@@ -39,7 +39,7 @@ use crate::key::KeyTemplate;
 use crate::payload::{Compression, Encoded, Format};
 use crate::quarantine::Quarantine;
 use crate::rows::Batch;
-use crate::sink::{Facts, Object, PutOutcome, Sink, SinkError};
+use crate::sink::{Contents, Facts, Object, PutOutcome, Sink, SinkError};
 use crate::stop::Stop;
 use adopt::Chain;
 use change::{Change, Position};
@@ -194,7 +194,7 @@ impl LiveUploader {
         let generation = self.journal.commit(change).await?;
 
         let stored_bytes = encoded.bytes.len() as u64;
-        let object = self.object(&site, &intent, generation, encoded);
+        let object = self.object(&batch, &intent, generation, encoded);
         match self.put(&site, &intent.key, &object).await? {
             PutOutcome::Stored => {
                 self.journal.defer(Change::Stored { site, intent });
@@ -292,10 +292,10 @@ impl LiveUploader {
         }
     }
 
-    fn object(&self, site: &SiteId, intent: &Intent, generation: u64, encoded: Encoded) -> Object {
+    fn object(&self, batch: &Batch, intent: &Intent, generation: u64, encoded: Encoded) -> Object {
         let facts = Facts {
             table: self.settings.table.clone(),
-            site: site.clone(),
+            site: batch.site.clone(),
             chain: LIVE.clone(),
             seq: intent.seq,
             from: intent.from.clone(),
@@ -308,6 +308,7 @@ impl LiveUploader {
             config: self.settings.config_digest.clone(),
             instance: self.journal.instance().to_owned(),
             generation,
+            contents: Contents::of(&batch.rows),
         };
         Object {
             bytes: encoded.bytes,
