@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod exit;
+pub mod fingerprint;
 pub mod key;
 pub mod logging;
 pub mod payload;

@@ -46,7 +46,7 @@ use crate::key::KeyTemplate;
 use crate::payload::{Compression, Encoded, Format};
 use crate::quarantine::Quarantine;
 use crate::rows::Batch;
-use crate::sink::{Facts, Object, PutOutcome, Sink, SinkError};
+use crate::sink::{Contents, Facts, Object, PutOutcome, Sink, SinkError};
 use crate::stop::Stop;
 use adopt::{Chain, Found};
 use change::{Change, Position, Sent};
@@ -255,7 +255,7 @@ impl LiveUploader {
         let generation = self.journal.commit(change).await?;
 
         let stored_bytes = encoded.bytes.len() as u64;
-        let object = self.object(&site, &chain, &intent, generation, encoded);
+        let object = self.object(&parcel, &intent, generation, encoded);
         match self.put(&site, &chain, &intent.key, &object).await? {
             PutOutcome::Stored => {
                 let has_jumped = intent.next.is_some();
@@ -380,29 +380,24 @@ impl LiveUploader {
         }
     }
 
-    fn object(
-        &self,
-        site: &SiteId,
-        chain: &ChainName,
-        intent: &Intent,
-        generation: u64,
-        encoded: Encoded,
-    ) -> Object {
+    fn object(&self, parcel: &Parcel, intent: &Intent, generation: u64, encoded: Encoded) -> Object {
+        let Parcel { chain, batch, .. } = parcel;
         let facts = Facts {
             table: self.settings.table.clone(),
-            site: site.clone(),
+            site: batch.site.clone(),
             chain: chain.clone(),
             seq: intent.seq,
             from: intent.from.clone(),
             to: intent.to.clone(),
             next: intent.next.clone(),
-            is_resend: self.kind_of(site, chain) == Some(FillKind::Resend),
+            is_resend: self.kind_of(&batch.site, chain) == Some(FillKind::Resend),
             rows: intent.rows,
             last_data: intent.last_data,
             digest: intent.digest,
             config: self.settings.config_digest.clone(),
             instance: self.journal.instance().to_owned(),
             generation,
+            contents: Contents::of(&batch.rows),
         };
         Object {
             bytes: encoded.bytes,

@@ -4,11 +4,13 @@ mod compress;
 pub mod cr1000x;
 mod json;
 mod ndjson;
+mod read;
 mod time;
 
 use bytes::Bytes;
 
 pub use compress::Compression;
+pub use read::{PayloadReader, PayloadSum, ReadError};
 
 use crate::rows::Batch;
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use livecosmos_state::{ChainName, Cursor, SiteId, TableName, Time};
 
+use super::contents::Contents;
+
 /// The facts of one object, kept as its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -35,6 +37,8 @@ pub struct Facts {
     pub instance: String,
     /// Generation of that state when the intent was committed.
     pub generation: u64,
+    /// What else it says of its rows.
+    pub contents: Contents,
 }
 
 /// Metadata that cannot be understood.
@@ -76,7 +80,7 @@ impl Facts {
     }
 
     /// As metadata: lower-case names and printable ASCII values, under 2 KiB together unless a tie
-    /// column holds very long texts.
+    /// column holds very long texts: of [`Contents`] only what fits is in it.
     #[must_use]
     pub fn to_metadata(&self) -> BTreeMap<String, String> {
         let next = self.next.as_ref().map(|next| (NEXT, next.to_string()));
@@ -95,7 +99,14 @@ impl Facts {
             (INSTANCE, self.instance.clone()),
             (GENERATION, self.generation.to_string()),
         ];
-        pairs.into_iter().chain(next).chain(resend).map(|(name, value)| (name.to_owned(), value)).collect()
+        let mut metadata: BTreeMap<String, String> = pairs
+            .into_iter()
+            .chain(next)
+            .chain(resend)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        self.contents.add_to(&mut metadata);
+        metadata
     }
 
     /// Reads what [`Facts::to_metadata`] wrote.
@@ -119,11 +130,13 @@ impl Facts {
             config: reader.read(CONFIG, |text| Some(text.to_owned()))?,
             instance: reader.read(INSTANCE, |text| Some(text.to_owned()))?,
             generation: reader.read(GENERATION, |text| text.parse().ok())?,
+            contents: Contents::read(&reader)?,
         })
     }
 }
 
-struct Reader<'a>(&'a BTreeMap<String, String>);
+/// Reads single fields of metadata.
+pub(super) struct Reader<'a>(&'a BTreeMap<String, String>);
 
 impl Reader<'_> {
     fn read<T>(&self, field: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, FactsError> {
@@ -131,7 +144,7 @@ impl Reader<'_> {
         parse(value).ok_or_else(|| FactsError::Unreadable { field, value: value.clone() })
     }
 
-    fn read_if_there<T>(
+    pub(super) fn read_if_there<T>(
         &self,
         field: &'static str,
         parse: impl FnOnce(&str) -> Option<T>,
@@ -164,6 +177,7 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::DayCounts;
 
     #[test]
     fn facts_survive_the_way_through_metadata() {
@@ -183,6 +197,11 @@ mod tests {
             config: "0011".into(),
             instance: "ff".repeat(16),
             generation: 12,
+            contents: Contents {
+                first_data: Some(time),
+                days: DayCounts::parse("2025-01-01:3"),
+                time_column: Some("Date Zeit (µs)".into()),
+            },
         };
         let metadata = facts.to_metadata();
         assert!(metadata.values().all(|value| value.bytes().all(|byte| (0x21..0x7f).contains(&byte))));

@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
 use claim::Claim;
@@ -75,6 +76,16 @@ impl Sink for LocalSink {
         let key = key.to_owned();
         self.with_folder(move |folder| {
             folder.claim_of(&key)?.map(|claim| claim.facts(folder.root())).transpose()
+        })
+        .await
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<(Facts, Bytes)>, SinkError> {
+        key::check(key)?;
+        let key = key.to_owned();
+        self.with_folder(move |folder| {
+            let Some((claim, bytes)) = folder.object(&key)? else { return Ok(None) };
+            Ok(Some((claim.facts(folder.root())?, bytes.into())))
         })
         .await
     }

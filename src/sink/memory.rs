@@ -1,9 +1,10 @@
 //! Objects in the memory of this process: for tests, and for trying a configuration out.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{Attribute, Attributes, Error, GetOptions, ObjectStore, PutMode, PutOptions};
+use object_store::{Attribute, Attributes, Error, GetOptions, GetResult, ObjectStore, PutMode, PutOptions};
 
 use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
 
@@ -35,20 +36,13 @@ impl Sink for MemorySink {
     }
 
     async fn head(&self, key: &str) -> Result<Option<Facts>, SinkError> {
-        let attributes = match self.store.get_opts(&path(key)?, GetOptions::default()).await {
-            Ok(found) => found.attributes,
-            Err(Error::NotFound { .. }) => return Ok(None),
-            Err(error) => {
-                return Err(SinkError::Refused(format!("cannot look at '{key}' in memory: {error}")));
-            }
-        };
-        let metadata = attributes.iter().filter_map(|(name, value)| match name {
-            Attribute::Metadata(name) => Some((name.to_string(), value.to_string())),
-            _ => None,
-        });
-        Facts::from_metadata(&metadata.collect())
-            .map(Some)
-            .map_err(|error| SinkError::Refused(format!("object '{key}' in memory: {error}")))
+        Ok(self.find(key).await?.map(|(facts, _)| facts))
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<(Facts, Bytes)>, SinkError> {
+        let Some((facts, found)) = self.find(key).await? else { return Ok(None) };
+        let bytes = found.bytes().await.map_err(|error| refused(key, &error))?;
+        Ok(Some((facts, bytes)))
     }
 
     async fn list(&self, prefix: &str, from: &str, keys_max: usize) -> Result<Vec<String>, SinkError> {
@@ -73,6 +67,27 @@ impl Sink for MemorySink {
     fn describe(&self) -> &str {
         "memory:"
     }
+}
+
+impl MemorySink {
+    async fn find(&self, key: &str) -> Result<Option<(Facts, GetResult)>, SinkError> {
+        let found = match self.store.get_opts(&path(key)?, GetOptions::default()).await {
+            Ok(found) => found,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(refused(key, &error)),
+        };
+        let metadata = found.attributes.iter().filter_map(|(name, value)| match name {
+            Attribute::Metadata(name) => Some((name.to_string(), value.to_string())),
+            _ => None,
+        });
+        let facts = Facts::from_metadata(&metadata.collect())
+            .map_err(|error| SinkError::Refused(format!("object '{key}' in memory: {error}")))?;
+        Ok(Some((facts, found)))
+    }
+}
+
+fn refused(key: &str, error: &Error) -> SinkError {
+    SinkError::Refused(format!("cannot look at '{key}' in memory: {error}"))
 }
 
 fn path(key: &str) -> Result<Path, SinkError> {

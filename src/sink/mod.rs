@@ -1,5 +1,6 @@
 //! Where objects go: the contract every sink keeps.
 
+mod contents;
 mod facts;
 mod key;
 pub mod local;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use contents::{Contents, Day, DayCounts};
 pub use facts::{Facts, FactsError, hex};
 pub use settings::{Checksum, InvalidSettings, S3Settings, Settings};
 
@@ -47,6 +49,13 @@ pub trait Sink: Send + Sync {
     /// # Errors
     /// As [`Sink::put`]; an object without readable facts is [`SinkError::Refused`].
     async fn head(&self, key: &str) -> Result<Option<Facts>, SinkError>;
+
+    /// The object under `key`, as it is stored; `None` where there is none. Its facts are looked at
+    /// before its bytes, so that of a foreign object nothing is held in memory.
+    ///
+    /// # Errors
+    /// As [`Sink::head`]; bytes that the sink itself knows to be damaged are [`SinkError::Refused`].
+    async fn get(&self, key: &str) -> Result<Option<(Facts, Bytes)>, SinkError>;
 
     /// Keys that start with `prefix` and are not below `from`, in byte order, at most `keys_max`.
     ///

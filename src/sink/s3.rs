@@ -21,12 +21,13 @@ use aws_sdk_s3::config::Config;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
+use bytes::Bytes;
 
 use super::settings::{Checksum, S3Settings};
 use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
 use checks::Echo;
 use client::Timeouts;
-use error::{Place, is_damage, status};
+use error::{Place, is_damage, is_no_such_key, status};
 
 /// The key that [`Sink::probe`] tries create-if-absent on, after the prefix.
 const PROBE_KEY: &str = ".livecosmos/probe";
@@ -140,9 +141,26 @@ impl Sink for S3Sink {
         key::check(key)?;
         self.check_undamaged()?;
         let Some(metadata) = self.metadata(key).await? else { return Ok(None) };
-        Facts::from_metadata(&metadata.into_iter().collect()).map(Some).map_err(|error| {
-            SinkError::Refused(format!("object '{}{key}' in {}: {error}", self.prefix, self.place))
-        })
+        self.facts(key, metadata).map(Some)
+    }
+
+    /// As [`Sink::head`]; the SDK compares the bytes with the checksum that the server keeps.
+    async fn get(&self, key: &str) -> Result<Option<(Facts, Bytes)>, SinkError> {
+        key::check(key)?;
+        self.check_undamaged()?;
+        let action = format!("read '{}{key}'", self.prefix);
+        let request = self.client.get_object().bucket(&self.bucket).key(format!("{}{key}", self.prefix));
+        let found = match request.send().await {
+            Ok(found) => found,
+            Err(error) if is_no_such_key(&error) => return Ok(None),
+            Err(error) => return Err(self.place.explain(&action, &error)),
+        };
+        let facts = self.facts(key, found.metadata.unwrap_or_default())?;
+        let bytes = usize::try_from(found.content_length.unwrap_or_default()).unwrap_or_default();
+        let read = tokio::time::timeout(self.timeouts.of_body(bytes), found.body.collect()).await;
+        let read = read.map_err(|_| self.place.explain_cut(&action, "it took too long"))?;
+        let bytes = read.map_err(|error| self.place.explain_body(&action, &error))?;
+        Ok(Some((facts, bytes.into_bytes())))
     }
 
     async fn list(&self, prefix: &str, from: &str, keys_max: usize) -> Result<Vec<String>, SinkError> {
@@ -200,6 +218,12 @@ impl Sink for S3Sink {
 }
 
 impl S3Sink {
+    fn facts(&self, key: &str, metadata: HashMap<String, String>) -> Result<Facts, SinkError> {
+        Facts::from_metadata(&metadata.into_iter().collect()).map_err(|error| {
+            SinkError::Refused(format!("object '{}{key}' in {}: {error}", self.prefix, self.place))
+        })
+    }
+
     /// User metadata of an object; `None` where there is no object.
     async fn metadata(&self, key: &str) -> Result<Option<HashMap<String, String>>, SinkError> {
         let full = format!("{}{key}", self.prefix);

@@ -298,6 +298,7 @@ mod tests {
             config: String::new(),
             instance: String::new(),
             generation: 1,
+            contents: crate::sink::Contents::default(),
         }
     }
 

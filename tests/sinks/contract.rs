@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use livecosmos::sink::local::LocalSink;
 use livecosmos::sink::memory::MemorySink;
-use livecosmos::sink::{Guard, Object, PutOutcome, Sink, SinkError};
+use livecosmos::sink::{Facts, Guard, Object, PutOutcome, Sink, SinkError};
 
 use crate::bucket;
 use crate::objects::{facts, key, kind, object};
@@ -53,6 +53,7 @@ impl Subject<'_> {
         let sink = self.probed("stored").await;
         assert_eq!(sink.put(&key(0), &object(0, "one\n")).await.expect("stored"), PutOutcome::Stored);
         assert_eq!(sink.head(&key(0)).await.expect("looked at"), Some(facts(0)));
+        assert_eq!(got(&*sink, &key(0)).await, Some((facts(0), b"one\n".to_vec())));
         if let Some(bytes) = (self.read)("stored", &key(0)) {
             assert_eq!(bytes, b"one\n");
         }
@@ -69,6 +70,7 @@ impl Subject<'_> {
             let outcome = sink.put(&key(3), &object(4, bytes)).await.expect("answered");
             assert_eq!(outcome, PutOutcome::Exists, "{bytes:?}");
             assert_eq!(sink.head(&key(3)).await.expect("looked at"), Some(facts(3)), "{bytes:?}");
+            assert_eq!(got(&*sink, &key(3)).await, Some((facts(3), b"first".to_vec())), "{bytes:?}");
             if let Some(bytes) = (self.read)("taken", &key(3)) {
                 assert_eq!(bytes, b"first");
             }
@@ -78,6 +80,7 @@ impl Subject<'_> {
     async fn what_is_not_there_is_none(&self) {
         let sink = self.probed("none").await;
         assert_eq!(sink.head(&key(0)).await.expect("looked at"), None);
+        assert_eq!(got(&*sink, &key(0)).await, None);
         sink.put(&key(0), &object(0, "x")).await.expect("stored");
         assert_eq!(sink.head(&key(1)).await.expect("looked at"), None);
         assert_eq!(sink.head("ALIC1").await.map_err(|error| kind(&error)).unwrap_or(None), None);
@@ -90,6 +93,7 @@ impl Subject<'_> {
             let object = Object { content_encoding: encoding, ..object(seq, bytes) };
             assert_eq!(sink.put(&key(seq), &object).await.expect("stored"), PutOutcome::Stored);
             assert_eq!(sink.head(&key(seq)).await.expect("looked at"), Some(facts(seq)));
+            assert_eq!(got(&*sink, &key(seq)).await, Some((facts(seq), bytes.as_bytes().to_vec())));
             if let Some(read) = (self.read)("encodings", &key(seq)) {
                 assert_eq!(read, bytes.as_bytes());
             }
@@ -150,7 +154,8 @@ impl Subject<'_> {
         for key in ["", "/a", "../a", "a/../../b", "a//b", "a/", ".livecosmos/x", "a\0b"] {
             let put = sink.put(key, &object(0, "x")).await.expect_err("no such key can be stored");
             let head = sink.head(key).await.expect_err("no such key can be looked at");
-            assert_eq!((kind(&put), kind(&head)), ("refused", "refused"), "{key:?}");
+            let get = sink.get(key).await.expect_err("no such key can be read");
+            assert_eq!([&put, &head, &get].map(kind), ["refused"; 3], "{key:?}");
         }
         let none: [String; 0] = [];
         assert_eq!(sink.list("", "", 9).await.expect("listed"), none);
@@ -181,6 +186,10 @@ impl Subject<'_> {
             }
         }
     }
+}
+
+async fn got(sink: &dyn Sink, key: &str) -> Option<(Facts, Vec<u8>)> {
+    sink.get(key).await.expect("read").map(|(facts, bytes)| (facts, bytes.to_vec()))
 }
 
 /// Puts until the sink says how it ended: S3 may answer 409 to one of two puts at once.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use livecosmos::sink::{Facts, Object, SinkError};
+use livecosmos::sink::{Contents, DayCounts, Facts, Object, SinkError};
 use livecosmos_state::{ChainName, Cursor, SiteId, TableName, Tie, Time};
 
 /// Facts whose texts are as hard as they come: a tie of any characters, a time with nanoseconds.
@@ -24,6 +24,11 @@ pub(crate) fn facts(seq: u64) -> Facts {
         config: "0123456789abcdef".to_owned(),
         instance: "0f".repeat(16),
         generation: u64::MAX,
+        contents: Contents {
+            first_data: Some(time),
+            days: DayCounts::parse("2025-01-01:7"),
+            time_column: Some("Zeit \u{1f4a7}%:,".into()),
+        },
     }
 }
 

@@ -97,7 +97,26 @@ impl Folder {
         let object = object_path(&self.root, key);
         let Some(sha256) = sha256_of(&object)? else { return Ok(None) };
         sync_name(&object)?;
-        let path = claim::path(&self.root, key, &sha256);
+        self.claim_of_bytes(key, &sha256).map(Some)
+    }
+
+    /// The object under `key` with its claim; `None` where there is none. It is digested before it is
+    /// held in memory: a foreign file may be of any size.
+    pub(super) fn object(&self, key: &str) -> Result<Option<(Claim, Vec<u8>)>, SinkError> {
+        let object = object_path(&self.root, key);
+        let Some(sha256) = sha256_of(&object)? else { return Ok(None) };
+        let claim = self.claim_of_bytes(key, &sha256)?;
+        let Some(bytes) = read(&object)? else { return Ok(None) };
+        if claim::sha256(&bytes) != sha256 {
+            return Err(SinkError::Retry(format!("{} changed while it was read", object.display())));
+        }
+        Ok(Some((claim, bytes)))
+    }
+
+    /// The claim of what stands under `key` and has this digest.
+    fn claim_of_bytes(&self, key: &str, sha256: &str) -> Result<Claim, SinkError> {
+        let object = object_path(&self.root, key);
+        let path = claim::path(&self.root, key, sha256);
         let claim = read(&path)?.ok_or_else(|| {
             SinkError::Refused(format!(
                 "object {} has no claim {}: it was changed, copied without .livecosmos, or not stored by \
@@ -106,13 +125,12 @@ impl Folder {
                 path.display()
             ))
         })?;
-        let claim = Claim::from_bytes(&claim).filter(|claim| claim.key == key).ok_or_else(|| {
+        Claim::from_bytes(&claim).filter(|claim| claim.key == key).ok_or_else(|| {
             SinkError::Refused(format!(
                 "claim {} cannot be read; restore it, or move it and its object away",
                 path.display()
             ))
-        })?;
-        Ok(Some(claim))
+        })
     }
 
     /// Creates the folder, but not its parent, and the sink's own folders in it.

@@ -19,8 +19,8 @@ use crate::sink::settings::{Checksum, S3Settings};
 /// Servers other than AWS sign with it unless told otherwise.
 const REGION_OF_OTHERS: &str = "us-east-1";
 
-/// Slower than this, an upload is given up and begun again.
-const UPLOAD_BYTES_PER_S_MIN: u64 = 64 << 10;
+/// Slower than this, an object on its way is given up and begun again.
+const BYTES_PER_S_MIN: u64 = 64 << 10;
 
 /// A client, how long it waits, and how to name what it reaches.
 pub(super) struct Connected {
@@ -49,8 +49,13 @@ impl Timeouts {
     /// Of a put: longer by the time that its body takes on the slowest link that is borne, or a large
     /// object would never get through one.
     pub(super) fn of_put(self, bytes: usize) -> TimeoutConfig {
-        let upload = Duration::from_secs(bytes as u64 / UPLOAD_BYTES_PER_S_MIN);
+        let upload = Duration::from_secs(bytes as u64 / BYTES_PER_S_MIN);
         Self { attempt: self.attempt + upload, operation: self.operation + upload, ..self }.config()
+    }
+
+    /// For the body of an answer: what a put of it would have.
+    pub(super) fn of_body(self, bytes: usize) -> Duration {
+        self.attempt + Duration::from_secs(bytes as u64 / BYTES_PER_S_MIN)
     }
 
     fn config(self) -> TimeoutConfig {

@@ -33,6 +33,27 @@ impl Place {
         &self.text
     }
 
+    /// Says that the body of an answer did not come whole, though the answer said that it would.
+    ///
+    /// Bytes that do not fit the checksum the server keeps with them are no better at the next try.
+    pub(super) fn explain_body(&self, action: &str, error: &(dyn Error + 'static)) -> SinkError {
+        let texts: Vec<String> = chain(error).map(ToString::to_string).collect();
+        let root = one_clause(texts.last().map_or("", String::as_str));
+        if texts.iter().any(|text| text.contains("checksum mismatch")) {
+            return SinkError::Refused(format!(
+                "cannot {action} in {self}: its bytes are not those that were stored ({root}); check the server's disks"
+            ));
+        }
+        self.explain_cut(action, &root)
+    }
+
+    /// Says that an answer broke off.
+    pub(super) fn explain_cut(&self, action: &str, why: &str) -> SinkError {
+        SinkError::Retry(format!(
+            "cannot {action} in {self}: the answer broke off ({why}); check the network and the server"
+        ))
+    }
+
     /// Says that `action` failed here, why, and what follows from it.
     pub(super) fn explain<E>(&self, action: &str, error: &SdkError<E, HttpResponse>) -> SinkError
     where
@@ -59,6 +80,11 @@ impl fmt::Display for Place {
 /// HTTP status of the answer, if there was one.
 pub(super) fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
+}
+
+/// Whether there is no such object; a bucket that is not there is another matter.
+pub(super) fn is_no_such_key<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    status(error) == Some(404) && error.code() == Some("NoSuchKey")
 }
 
 /// Whether the server stored other bytes than were sent.

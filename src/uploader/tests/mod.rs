@@ -88,6 +88,11 @@ impl Sink for Shelf {
         Ok(self.objects.lock().unwrap().get(key).map(|object| (*object.facts).clone()))
     }
 
+    async fn get(&self, key: &str) -> Result<Option<(Facts, bytes::Bytes)>, SinkError> {
+        let found = self.objects.lock().unwrap().get(key).cloned();
+        Ok(found.map(|object| ((*object.facts).clone(), object.bytes)))
+    }
+
     async fn list(&self, prefix: &str, from: &str, keys_max: usize) -> Result<Vec<String>, SinkError> {
         let objects = self.objects.lock().unwrap();
         let keys = objects.keys().filter(|key| key.starts_with(prefix) && key.as_str() >= from);
