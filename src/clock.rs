@@ -51,6 +51,15 @@ pub fn just_before(time: Time) -> Time {
     }
 }
 
+/// The instant just after `time`.
+#[must_use]
+pub fn just_after(time: Time) -> Time {
+    match time.nanos {
+        999_999_999 => held(time.seconds.saturating_add(1), 0),
+        nanos => held(time.seconds, nanos + 1),
+    }
+}
+
 fn held(seconds: i64, nanos: u32) -> Time {
     let end = if seconds < 0 { Time::MIN } else { Time::MAX };
     Time::new(seconds, nanos).unwrap_or(end)

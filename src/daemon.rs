@@ -153,6 +153,8 @@ fn settings(config: &TableConfig, options: &Options) -> Settings {
         compression: config.upload.compression,
         config_digest: config.digest.clone(),
         fallback: options.fallback.unwrap_or(config.poll.fallback),
+        time_column: config.shape.time_column.clone(),
+        tie_column: config.shape.tie_column.clone(),
         lookback: config.poll.lookback,
         catch_up_after_s: config.poll.catch_up_after_s,
         commit_patience: options.once.then_some(COMMIT_PATIENCE_ONCE),

@@ -23,14 +23,17 @@ mod errand;
 mod fill;
 mod intake;
 mod journal;
+mod late;
 mod ledger;
 mod limits;
 mod pass;
 mod pause;
 mod rehearse;
 mod retry;
+mod stored;
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -71,6 +74,10 @@ pub struct Settings {
     pub config_digest: String,
     /// Where a site begins that was never seen: this many seconds before now, or at a time.
     pub fallback: Fallback,
+    /// Name of the time column.
+    pub time_column: String,
+    /// Name of the tie column, where there is one.
+    pub tie_column: Option<String>,
     /// How rows that come late are found.
     pub lookback: Option<Lookback>,
     /// A site with a full batch of rows that are all older than this, in seconds, is split: the live
@@ -119,6 +126,8 @@ pub struct LiveUploader {
     /// Sites whose live chain failed, and sites whose late chain or fills did.
     pauses: Mutex<Pauses>,
     pauses_beside: Mutex<Pauses>,
+    /// The lookback windows must be read again though the source has not changed.
+    is_late_behind: AtomicBool,
     /// Chains that were looked at in the sink since the start, or since a put with unknown fate.
     confirmed: Mutex<HashSet<(SiteId, ChainName)>>,
 }
@@ -218,6 +227,7 @@ impl LiveUploader {
             quarantine,
             pauses: Mutex::default(),
             pauses_beside: Mutex::default(),
+            is_late_behind: AtomicBool::new(true),
             confirmed: Mutex::default(),
         }
     }
@@ -349,12 +359,12 @@ impl LiveUploader {
     async fn pack(&self, mut parcel: Parcel) -> Result<(Parcel, Packed), SiteError> {
         let _permit = self.shared.encoders.acquire().await;
         let (format, compression) = (self.settings.format.clone(), self.settings.compression);
-        let ledger = self.ledger_of(&parcel.batch, &parcel.chain);
+        let noting = self.noting(&parcel.batch, &parcel.chain);
         let site = parcel.batch.site.clone();
         let failed = |reason: String| SiteError::Encode { site: site.clone(), reason };
         let task = tokio::task::spawn_blocking(move || {
             let encoded = format.encode(&parcel.batch, compression);
-            let rows = ledger.rows(&parcel.batch);
+            let rows = noting.rows(&parcel.batch);
             parcel.batch.rows.release_values();
             (parcel, encoded, rows)
         });

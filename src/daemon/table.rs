@@ -41,6 +41,8 @@ pub(super) struct Table {
     options: Options,
     uploader: Arc<LiveUploader>,
     source: Option<Box<dyn Source>>,
+    /// Another reader of it, for late rows: each knows by itself what it has seen.
+    late_source: Option<Box<dyn Source>>,
     fills: Arc<Fills>,
     progress: Progress,
     stop: Stop,
@@ -76,12 +78,21 @@ impl Table {
         watch.ready();
         let uploader = Arc::new(uploader);
         let fills = Fills::new(config.clone(), Arc::clone(&uploader), stop.clone());
-        Ok(Self { config, options: options.clone(), uploader, source: Some(source), fills, progress, stop })
+        Ok(Self {
+            config,
+            options: options.clone(),
+            uploader,
+            source: Some(source),
+            late_source: None,
+            fills,
+            progress,
+            stop,
+        })
     }
 
     /// Polls until the stop, or once; returns how the process should end.
     pub(super) async fn follow(mut self, once: bool) -> Exit {
-        let mut run = Run { once, passes: 0, objects: 0, failures: BTreeMap::new() };
+        let mut run = Run { once, passes: 0, objects: 0, failures: BTreeMap::new(), late_error: None };
         let mut workers = if once { JoinSet::new() } else { self.fills.start() };
         let exit = loop {
             let begun = Instant::now();
@@ -89,6 +100,7 @@ impl Table {
             log(&self.config.table, &report, Some(begun.elapsed()));
             self.fills.look();
             run.add(&report);
+            self.late(&mut run, report.error.is_none() && !report.again).await;
             if self.stop.is_requested() {
                 break Exit::Done;
             }
@@ -118,6 +130,27 @@ impl Table {
                 Exit::StateUnwritable
             }
             Ok(()) => exit,
+        }
+    }
+
+    /// Looks for late rows, unless live ones are to be read at once.
+    async fn late(&mut self, run: &mut Run, is_due: bool) {
+        if !is_due || !self.uploader.looks_back() || self.stop.is_requested() {
+            return;
+        }
+        loop {
+            let opened = self.late_source.take();
+            let opened = opened.map_or_else(|| self.config.source.open(self.config.shape.clone()), Ok);
+            let (source, report) = match opened {
+                Ok(source) => self.uploader.late(source, self.options.only.as_ref()).await,
+                Err(error) => (None, PassReport { error: Some(error.into()), ..PassReport::default() }),
+            };
+            self.late_source = source;
+            log(&self.config.table, &report, None);
+            run.add(&report);
+            if !report.again {
+                return run.end_late(report);
+            }
         }
     }
 
@@ -211,9 +244,16 @@ struct Run {
     objects: u64,
     /// Sites that failed in any pass, with the last reason.
     failures: BTreeMap<SiteId, SiteError>,
+    /// Why late rows could not be looked for.
+    late_error: Option<PassError>,
 }
 
 impl Run {
+    /// Of a one-shot run, what went wrong with late rows counts at its end.
+    fn end_late(&mut self, report: PassReport) {
+        self.late_error = report.error.filter(|_| self.once);
+    }
+
     fn add(&mut self, report: &PassReport) {
         self.passes += 1;
         self.objects += report.totals.objects;
@@ -245,7 +285,7 @@ impl Run {
     fn ends_with(&mut self, fills: Outcome, faults: bool) -> Exit {
         self.objects += fills.objects;
         self.failures.extend(fills.failures);
-        match fills.error {
+        match fills.error.or(self.late_error.take()) {
             Some(error) => Exit::from(&error),
             None if faults => Exit::SitesFailed,
             None => self.exit_of_sites(),
@@ -341,7 +381,7 @@ mod tests {
         let refused = SiteError::Sink(SinkError::Refused("no".into()));
         let first =
             PassReport { failures: BTreeMap::from([(site, refused)]), again: true, ..PassReport::default() };
-        let mut run = Run { once: true, passes: 0, objects: 0, failures: BTreeMap::new() };
+        let mut run = Run { once: true, passes: 0, objects: 0, failures: BTreeMap::new(), late_error: None };
         run.add(&first);
         assert_eq!(run.ends(&first), None, "another site was moved: its rows are read at once");
         let second = PassReport::default();

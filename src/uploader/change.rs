@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use livecosmos_state::{
-    Chain, ChainName, Cursor, FileId, FilePosition, Fill, FillKind, Fingerprint, Intent, Site, SiteId,
-    SourceFile, State, Time, Window,
+    Chain, ChainName, Cursor, FileId, FilePosition, Fill, FillKind, Fingerprint, Intent, Ledger, Site,
+    SiteId, SourceFile, State, Time, Window,
 };
 
 use crate::sink::Facts;
@@ -30,8 +30,12 @@ pub(crate) enum Change {
     Adopted { site: SiteId, chain: ChainName, position: Position, rows: Sent },
     /// Every row of a fill is stored.
     Filled { site: SiteId, chain: ChainName },
+    /// From now on the ledger of a site holds all stored rows of this time or later.
+    Watched { site: SiteId, from: Time, rows: Sent },
     /// Rows of a site that are older than this are not looked at again.
     Forgotten { site: SiteId, before: Time },
+    /// No ledger is kept any more.
+    Unwatched,
     /// Everything in these files before `covered` is stored or in quarantine.
     Covered { files: Vec<SourceFile> },
     /// A pass has read all there was; the first to do so ends the first run.
@@ -39,7 +43,19 @@ pub(crate) enum Change {
 }
 
 /// Rows for the ledger; none where no lookback is kept.
-pub(crate) type Sent = Arc<[(Time, Fingerprint)]>;
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    /// Their times and fingerprints.
+    pub rows: Arc<[(Time, Fingerprint)]>,
+    /// A tie tells rows of one time apart: a row that is known is a new version of it.
+    pub is_keyed: bool,
+}
+
+impl Default for Sent {
+    fn default() -> Self {
+        Self { rows: Arc::from([]), is_keyed: false }
+    }
+}
 
 /// Where a chain stands: what the objects in a sink can prove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,6 +237,18 @@ impl Change {
             Self::Forgotten { site, before } => {
                 if let Some(site) = state.sites.get_mut(site) {
                     site.ledger.forget_before(*before);
+                    site.ledger_from = site.ledger_from.max(Some(*before));
+                }
+            }
+            Self::Watched { site: id, from, rows } => {
+                if let Some(site) = state.sites.get_mut(id) {
+                    (site.ledger, site.ledger_from) = (Ledger::default(), Some(*from));
+                }
+                note(state, id, rows);
+            }
+            Self::Unwatched => {
+                for site in state.sites.values_mut() {
+                    (site.ledger, site.ledger_from) = (Ledger::default(), None);
                 }
             }
         }
@@ -233,8 +261,13 @@ fn place(state: &mut State, id: &SiteId, chain: &ChainName, mut position: Positi
 }
 
 fn note(state: &mut State, site: &SiteId, rows: &Sent) {
-    if let Some(site) = state.sites.get_mut(site) {
-        rows.iter().for_each(|(time, fingerprint)| site.ledger.insert(*time, *fingerprint));
+    let Some(site) = state.sites.get_mut(site) else { return };
+    let Some(from) = site.ledger_from else { return };
+    for (time, fingerprint) in rows.rows.iter().filter(|(time, _)| *time >= from) {
+        if rows.is_keyed {
+            site.ledger.forget_row(*time, fingerprint.row);
+        }
+        site.ledger.insert(*time, *fingerprint);
     }
 }
 

@@ -3,7 +3,8 @@
 use livecosmos_state::{ChainName, Cursor, FilePosition, Fill, FillKind, SiteId, Time};
 
 use super::change::Position;
-use super::{Confirmed, LiveUploader, SiteError};
+use super::ledger::Sieve;
+use super::{LiveUploader, SiteError};
 use crate::clock::shift;
 use crate::rows::Batch;
 use crate::source::{Bounds, Resume};
@@ -16,6 +17,8 @@ const HOLES_MAX: usize = 16;
 pub(super) enum Errand {
     /// The rows behind each site's cursor.
     Live,
+    /// The rows behind each site's watermark that are not stored.
+    Late,
     /// The rows of one fill of one site.
     Fill(ChainName),
 }
@@ -25,20 +28,34 @@ impl Errand {
     pub(super) fn chain(&self) -> ChainName {
         match self {
             Self::Live => ChainName::LIVE,
+            Self::Late => ChainName::LATE,
             Self::Fill(chain) => chain.clone(),
         }
     }
 }
 
 impl LiveUploader {
-    /// Where a fill goes on, once the sink was asked where its chain ends.
-    pub(super) async fn resume_fill(&self, site: &SiteId, chain: &ChainName) -> Result<Resume, SiteError> {
-        let (Confirmed::AsKnown | Confirmed::Moved) = self.confirm(site, chain).await?;
-        let resume = self.journal.read(|state| {
+    /// Where a fill goes on, once the sink was asked where its chain ends; and the sieve for its rows,
+    /// if it sends only what is missing.
+    pub(super) async fn resume_fill(
+        &self,
+        site: &SiteId,
+        chain: &ChainName,
+    ) -> Result<(Resume, Option<Sieve>), SiteError> {
+        self.confirm(site, chain).await?;
+        let known = self.journal.read(|state| {
             let site = state.sites.get(site)?;
-            Some(Position::of(site, chain)?.resume_fill(site.fills.get(chain)?, site.floor))
+            let fill = site.fills.get(chain)?;
+            Some((Position::of(site, chain)?.resume_fill(fill, site.floor), fill.clone()))
         });
-        Ok(resume.unwrap_or_else(|| Resume { paused: true, ..Resume::from_the_start() }))
+        let Some((resume, fill)) = known else {
+            return Ok((Resume { paused: true, ..Resume::from_the_start() }, None));
+        };
+        let sieve = match fill.kind {
+            FillKind::CatchUp | FillKind::Resend => None,
+            FillKind::Backfill | FillKind::Repair => Some(self.sieve_of_sink(site, &fill).await?),
+        };
+        Ok((resume, sieve))
     }
 
     /// Where the live chain goes on behind `batch`, if it should leave what follows to a fill: the batch

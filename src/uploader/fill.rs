@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use livecosmos_state::{ChainName, Cursor, FileId, Fill, SiteId, SourceFile, Time};
 
@@ -103,6 +104,8 @@ impl LiveUploader {
         }
         if was_read && outcomes.is_clean() {
             tracing::info!(table = %self.settings.table, %site, %chain, "fill is done");
+            // Its part of the lookback window is looked at from now on.
+            self.is_late_behind.store(true, Ordering::Relaxed);
             self.journal.defer(Change::Filled { site: site.clone(), chain: chain.clone() });
         }
         if let Err(error) = self.journal.flush().await {

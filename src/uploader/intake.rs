@@ -7,9 +7,10 @@ use livecosmos_state::{ChainName, SiteId, SourceFile, State, Time};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::change::{Change, Position};
+use super::change::{Change, Position, Sent};
 use super::errand::Errand;
 use super::fill::TURN_BATCHES_MAX;
+use super::ledger::Sieve;
 use super::limits::Loan;
 use super::pass::{Outcomes, PassError};
 use super::{Fallback, LiveUploader, Parcel, SiteError, Step};
@@ -31,6 +32,8 @@ pub(super) struct Lanes {
     errand: Errand,
     now: Time,
     by_site: HashMap<SiteId, mpsc::UnboundedSender<Waiting>>,
+    /// What lets through only rows that are not stored, for the sites that have one.
+    sieves: HashMap<SiteId, Sieve>,
     /// Batches taken so far.
     batches: u64,
 }
@@ -49,6 +52,7 @@ impl Lanes {
             errand,
             now,
             by_site: HashMap::new(),
+            sieves: HashMap::new(),
             batches: 0,
         }
     }
@@ -64,17 +68,19 @@ impl Lanes {
     /// no first run), and only a site without any object begins at the fallback.
     fn admit(&self, site: &SiteId) -> Result<Position, SiteError> {
         let uploader = &self.uploader;
-        let live = ChainName::LIVE;
-        let chain = uploader.chain(site, &live);
-        let look = chain.catch_up(Position::start(None), uploader.recent(site));
-        let mut found = self.runtime.block_on(look)?;
-        if found.position.seq == 0 {
-            found.position = Position::start(self.first_floor(site));
+        let position = self.runtime.block_on(uploader.found_in_sink(site))?;
+        if position.seq == 0 {
+            let position = Position::start(self.first_floor(site));
+            uploader.journal.defer(Change::Admitted { site: site.clone(), position });
+            if uploader.looks_back() {
+                // Nothing is stored: a ledger that is empty holds all of it.
+                let begun = Change::Watched { site: site.clone(), from: Time::MIN, rows: Sent::default() };
+                uploader.journal.defer(begun);
+            }
         }
-        self.runtime.block_on(uploader.take_over(site, &live, found))?;
-        uploader.confirmed().insert((site.clone(), live.clone()));
+        uploader.confirmed().insert((site.clone(), ChainName::LIVE));
         // As the state has it now: with the floor that follows from a file that was lost.
-        Ok(uploader.position(site, &live))
+        Ok(uploader.position(site, &ChainName::LIVE))
     }
 
     /// Of a site that failed since it was first seen, that first look counts.
@@ -82,6 +88,14 @@ impl Lanes {
         let first_look = self.uploader.pauses(&Errand::Live).failing_since(site).unwrap_or(self.now);
         let fallback = self.uploader.settings.fallback;
         self.uploader.journal.read(|state| fallback.first_floor(state, first_look))
+    }
+
+    /// Keeps the sieve for the rows that follow.
+    fn sift(&mut self, site: &SiteId, (resume, sieve): (Resume, Option<Sieve>)) -> Resume {
+        if let Some(sieve) = sieve {
+            self.sieves.insert(site.clone(), sieve);
+        }
+        resume
     }
 
     fn lane(&mut self, site: &SiteId) -> &mpsc::UnboundedSender<Waiting> {
@@ -103,7 +117,12 @@ impl Intake for Lanes {
         }
         let resume = match &self.errand {
             Errand::Live => self.resume_live(site),
-            Errand::Fill(chain) => self.runtime.block_on(self.uploader.resume_fill(site, chain)),
+            Errand::Late => {
+                self.runtime.block_on(self.uploader.resume_late(site)).map(|it| self.sift(site, it))
+            }
+            Errand::Fill(chain) => {
+                self.runtime.block_on(self.uploader.resume_fill(site, chain)).map(|it| self.sift(site, it))
+            }
         };
         resume.or_else(|error| {
             self.outcomes.failed(site, error);
@@ -125,9 +144,15 @@ impl Intake for Lanes {
         })
     }
 
-    fn batch(&mut self, batch: Batch) -> Result<(), Stopped> {
+    fn batch(&mut self, mut batch: Batch) -> Result<(), Stopped> {
         if self.stopped() {
             return Err(Stopped);
+        }
+        if let Some(sieve) = self.sieves.get_mut(&batch.site) {
+            sieve.sift(&mut batch);
+            if batch.rows.is_empty() {
+                return Ok(());
+            }
         }
         let site = batch.site.clone();
         if self.outcomes.has_failed(&site) {
@@ -139,14 +164,14 @@ impl Intake for Lanes {
             self.outcomes.abort(PassError::Quarantine(error));
             return Err(Stopped);
         }
-        if self.errand != Errand::Live && self.batches == TURN_BATCHES_MAX {
+        if matches!(self.errand, Errand::Fill(_)) && self.batches == TURN_BATCHES_MAX {
             return Err(Stopped);
         }
         self.batches += 1;
         let memory = self.runtime.block_on(self.uploader.shared.borrow(&batch.rows))?;
         let next = match self.errand {
             Errand::Live => self.uploader.jump(&batch, self.now),
-            Errand::Fill(_) => None,
+            Errand::Late | Errand::Fill(_) => None,
         };
         self.outcomes.begin();
         let parcel = Parcel { chain: self.errand.chain(), batch, next };

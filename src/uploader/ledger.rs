@@ -1,35 +1,122 @@
-//! The ledger: which rows of the lookback window are stored. A cache of what the sink can prove.
+//! The ledger: which rows of the lookback window are stored. A cache of what the sink can prove, and
+//! the sieve that lets through what it does not hold.
 
-use livecosmos_state::{ChainName, SiteId};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use livecosmos_state::{ChainName, FillKind, Fingerprint, Ledger, SiteId, Time};
 
 use super::adopt::Recent;
 use super::change::Sent;
-use super::{LiveUploader, SiteError};
+use super::{LiveUploader, Lookback, SiteError, retry};
+use crate::clock::shift;
+use crate::fingerprint;
 use crate::rows::Batch;
 
-/// What the ledger wants of a batch.
-pub(super) struct Noting;
+/// What the ledger is to know of a batch.
+pub(super) struct Noting {
+    tie_column: Option<String>,
+    /// Rows before it are too old; `None` where no ledger is kept.
+    first: Option<Time>,
+}
 
 impl Noting {
     /// The rows of `batch` for the ledger.
-    pub(super) fn rows(&self, _batch: &Batch) -> Sent {
-        Sent::from([])
+    pub(super) fn rows(&self, batch: &Batch) -> Sent {
+        let Some(first) = self.first else { return Sent::default() };
+        let prints = fingerprint::of_rows(&batch.rows, self.tie_column.as_deref());
+        let rows = batch.rows.times().iter().map(|row| row.time).zip(prints);
+        Sent { rows: rows.filter(|(time, _)| *time >= first).collect(), is_keyed: self.tie_column.is_some() }
     }
 }
 
 impl LiveUploader {
-    pub(super) fn ledger_of(&self, _batch: &Batch, _chain: &ChainName) -> Noting {
-        Noting
+    /// What the ledger is to know of a batch of `chain`.
+    pub(super) fn noting(&self, batch: &Batch, chain: &ChainName) -> Noting {
+        let recent = self.recent(&batch.site);
+        // What is sent again is known already.
+        let is_resend = self.kind_of(&batch.site, chain) == Some(FillKind::Resend);
+        let newest = batch.time_range().1;
+        let first = recent.filter(|_| !is_resend).map(|recent| {
+            let watermark = recent.watermark.map_or(newest, |watermark| watermark.max(newest));
+            shift(watermark, -recent.seconds)
+        });
+        Noting { tie_column: self.settings.tie_column.clone(), first }
     }
 
-    /// Which objects hold rows of the site's lookback window.
+    /// Which objects hold rows of the site's lookback window; `None` where no ledger is kept.
     pub(super) fn recent(&self, site: &SiteId) -> Option<Recent> {
         let seconds = self.settings.lookback?.seconds;
         let watermark = self.journal.read(|state| state.sites.get(site).and_then(|site| site.last_data));
         Some(Recent { seconds, watermark })
     }
 
-    pub(super) async fn rows_of(&self, _keys: &[String]) -> Result<Sent, SiteError> {
-        Ok(Sent::from([]))
+    /// The rows of the objects under `keys`, read back for the ledger.
+    pub(super) async fn rows_of(&self, keys: &[String]) -> Result<Sent, SiteError> {
+        let mut rows = Vec::new();
+        for key in keys {
+            rows.extend(self.prints_of(key).await?);
+        }
+        Ok(Sent { rows: Arc::from(rows), is_keyed: self.settings.tie_column.is_some() })
+    }
+
+    /// Time and fingerprint of each row of the object under `key`.
+    pub(super) async fn prints_of(&self, key: &str) -> Result<Vec<(Time, Fingerprint)>, SiteError> {
+        let get = || async {
+            let _permit = self.shared.in_flight.acquire().await;
+            self.sink.get(key).await
+        };
+        let unreadable = |what: &dyn std::fmt::Display| {
+            SiteError::Inconsistent(format!(
+                "{}: {key}: {what}; put back the object as it was, or move it away with all that follow it",
+                self.sink.describe()
+            ))
+        };
+        let (facts, bytes) = retry::until_settled(&self.settings.retry, &self.stop, get)
+            .await?
+            .ok_or_else(|| unreadable(&"it vanished while it was looked at"))?;
+        let time_column =
+            facts.contents.time_column.unwrap_or_else(|| self.settings.time_column.as_str().into());
+        fingerprint::of_payload(&bytes, &time_column, self.settings.tie_column.as_deref())
+            .map_err(|error| unreadable(&error))
+    }
+}
+
+/// Lets through the rows of one site that are not in a ledger.
+pub(super) struct Sieve {
+    ledger: Ledger,
+    tie_column: Option<String>,
+    sends_updates: bool,
+    /// How often each row was met: rows that are alike count.
+    met: HashMap<Fingerprint, usize>,
+}
+
+impl Sieve {
+    /// A row that is in `ledger` with other values passes if `sends_updates`.
+    pub(super) fn new(ledger: Ledger, tie_column: Option<String>, sends_updates: bool) -> Self {
+        Self { ledger, tie_column, sends_updates, met: HashMap::new() }
+    }
+
+    /// Leaves in `batch` the rows that are not in the ledger.
+    pub(super) fn sift(&mut self, batch: &mut Batch) {
+        let prints = fingerprint::of_rows(&batch.rows, self.tie_column.as_deref());
+        let times: Vec<Time> = batch.rows.times().iter().map(|row| row.time).collect();
+        batch.rows.retain(|row| self.passes(times[row], prints[row]));
+    }
+
+    fn passes(&mut self, time: Time, print: Fingerprint) -> bool {
+        let met = self.met.entry(print).or_insert(0);
+        *met += 1;
+        if *met <= self.ledger.count(time, print) {
+            return false;
+        }
+        self.sends_updates || !self.ledger.has_row(time, print.row)
+    }
+}
+
+impl Lookback {
+    /// The first time of the window behind `watermark`.
+    pub(super) fn first(self, watermark: Time) -> Time {
+        shift(watermark, -self.seconds)
     }
 }

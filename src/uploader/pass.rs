@@ -100,6 +100,12 @@ impl LiveUploader {
         now: Time,
         only: Option<&std::collections::BTreeSet<SiteId>>,
     ) -> Result<Start, CommitError> {
+        if !self.looks_back()
+            && self.journal.read(|state| state.sites.values().any(|site| site.ledger_from.is_some()))
+        {
+            // What is stored from now on is not noted: the ledger would take it for late one day.
+            self.journal.commit(Change::Unwatched).await?;
+        }
         if self.journal.read(|state| state.started.is_none()) {
             // The floor of a first run is decided once, whatever happens during that run.
             let floor = self.settings.fallback.floor(now);
@@ -169,7 +175,7 @@ impl LiveUploader {
     pub(super) fn pauses(&self, errand: &Errand) -> MutexGuard<'_, Pauses> {
         match errand {
             Errand::Live => self.pauses.lock().unwrap_or_else(PoisonError::into_inner),
-            Errand::Fill(_) => self.pauses_beside(),
+            Errand::Late | Errand::Fill(_) => self.pauses_beside(),
         }
     }
 
@@ -262,6 +268,11 @@ impl Outcomes {
     /// Whether a site failed in this pass.
     pub(super) fn has_failed(&self, site: &SiteId) -> bool {
         self.lock().failures.contains_key(site)
+    }
+
+    /// The sites that failed in this pass.
+    pub(super) fn failed_sites(&self) -> Vec<SiteId> {
+        self.lock().failures.keys().cloned().collect()
     }
 
     /// A row could be neither sent nor kept: it must be met again, before anything behind it counts.

@@ -74,6 +74,16 @@ impl Ledger {
         rows.get(first).is_some_and(|known| Fingerprint::unpacked(*known).row == row)
     }
 
+    /// Drops the row in whatever versions it is stored.
+    pub fn forget_row(&mut self, time: Time, row: u64) {
+        if let Some(rows) = self.hours.get_mut(&hour(time)) {
+            rows.retain(|known| Fingerprint::unpacked(*known).row != row);
+            if rows.is_empty() {
+                self.hours.remove(&hour(time));
+            }
+        }
+    }
+
     /// Drops the hours that end before `time`.
     pub fn forget_before(&mut self, time: Time) {
         self.hours = self.hours.split_off(&hour(time));

@@ -3,6 +3,7 @@
 //! offers; everything else is the real thing.
 
 mod catch_up;
+mod late;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -142,7 +143,7 @@ fn shape() -> TableShape {
         tie_column: None,
         time: TimeReader::utc(),
         null_values: vec![String::new()],
-        text_columns: std::collections::BTreeSet::default(),
+        text_columns: BTreeSet::default(),
         sites: None,
         future_tolerance_s: 3600,
         settle_s: 0,
@@ -160,6 +161,8 @@ fn settings() -> Settings {
         compression: Compression::None,
         config_digest: "0".into(),
         fallback: Fallback::All,
+        time_column: "TIME".into(),
+        tie_column: None,
         lookback: None,
         catch_up_after_s: None,
         commit_patience: None,

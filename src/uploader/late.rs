@@ -1,0 +1,138 @@
+//! Late rows: the window behind each site's watermark is read again, and what the ledger does not hold
+//! is sent on the late chain.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use livecosmos_state::{ChainName, Cursor, FillKind, Site, SiteId, Tie, Time, Window};
+
+use super::change::{Change, Position, Sent};
+use super::errand::Errand;
+use super::intake::Lanes;
+use super::ledger::Sieve;
+use super::pass::{Outcomes, PassReport};
+use super::{LiveUploader, Lookback, SiteError};
+use crate::clock::{just_after, just_before};
+use crate::source::{Bounds, Pass, Resume, Source, SourceError, Start};
+
+/// Rows of a site are forgotten this many seconds at once.
+const FORGET_S: i64 = 3_600;
+
+impl LiveUploader {
+    /// Whether rows that come late are looked for.
+    #[must_use]
+    pub fn looks_back(&self) -> bool {
+        self.settings.lookback.is_some()
+    }
+
+    /// Looks for late rows of all sites with `source`, and gives it back. To be called after a live
+    /// pass: what that left behind its cursors counts as late.
+    pub async fn late(
+        self: &Arc<Self>,
+        mut source: Box<dyn Source>,
+        only: Option<&BTreeSet<SiteId>>,
+    ) -> (Option<Box<dyn Source>>, PassReport) {
+        let now = self.clock.now();
+        let outcomes = Arc::new(Outcomes::default());
+        let start = self.journal.read(|state| Start {
+            now,
+            files: Vec::new(),
+            known: state.sites.keys().cloned().collect(),
+            only: only.cloned(),
+            first_run: false,
+            behind: self.is_late_behind.swap(false, Ordering::Relaxed),
+            is_bounded: true,
+        });
+        let mut lanes = Lanes::new(Arc::clone(self), Arc::clone(&outcomes), Errand::Late, now);
+        let reader = tokio::task::spawn_blocking(move || {
+            let read = source.pass(&start, &mut lanes);
+            (source, read)
+        });
+        let (source, read) = match reader.await {
+            Ok((source, read)) => (Some(source), read),
+            Err(error) => (None, Err(SourceError::Unavailable(error.to_string()))),
+        };
+        outcomes.settled().await;
+        (source, self.conclude_late(read, &outcomes).await)
+    }
+
+    async fn conclude_late(&self, read: Result<Pass, SourceError>, outcomes: &Outcomes) -> PassReport {
+        for site in outcomes.failed_sites() {
+            self.pauses_beside().fail(&site, self.clock.now());
+        }
+        let read = read.map_err(|error| outcomes.abort(error.into())).ok();
+        if read.is_none() || !outcomes.is_clean() {
+            self.is_late_behind.store(true, Ordering::Relaxed);
+        }
+        if let Err(error) = self.journal.flush().await {
+            outcomes.abort(error.into());
+        }
+        outcomes.report(read.unwrap_or_default())
+    }
+
+    /// The window behind the site's watermark, and the sieve for its rows.
+    ///
+    /// The sink was asked before where both chains end: what it holds is in the ledger.
+    pub(super) async fn resume_late(&self, site: &SiteId) -> Result<(Resume, Option<Sieve>), SiteError> {
+        let nothing = || (Resume { paused: true, ..Resume::from_the_start() }, None);
+        let Some(lookback) = self.settings.lookback else { return Ok(nothing()) };
+        if self.journal.read(|state| !state.sites.contains_key(site)) {
+            return Ok(nothing());
+        }
+        self.confirm(site, &ChainName::LIVE).await?;
+        self.confirm(site, &ChainName::LATE).await?;
+        self.tidy(site, lookback);
+        let known = self.journal.read(|state| {
+            let site = state.sites.get(site)?;
+            Some((site.resume_late(lookback)?, site.ledger.clone()))
+        });
+        let Some((resume, ledger)) = known else { return Ok(nothing()) };
+        let sieve = Sieve::new(ledger, self.settings.tie_column.clone(), lookback.sends_updates);
+        Ok((resume, Some(sieve)))
+    }
+
+    /// Begins the ledger of a site, or forgets what its window has left behind.
+    fn tidy(&self, id: &SiteId, lookback: Lookback) {
+        let change = self.journal.read(|state| {
+            let site = state.sites.get(id)?;
+            let first = lookback.first(site.last_data?);
+            match site.ledger_from {
+                None => Some(Change::Watched {
+                    site: id.clone(),
+                    from: just_after(site.last_data?),
+                    rows: Sent::default(),
+                }),
+                Some(from) => {
+                    let is_old = first.seconds.saturating_sub(from.seconds) >= FORGET_S;
+                    is_old.then(|| Change::Forgotten { site: id.clone(), before: first })
+                }
+            }
+        });
+        if let Some(change) = change {
+            self.journal.defer(change);
+        }
+    }
+}
+
+/// What a source reads of the window; `None` where there is none yet.
+trait Late {
+    fn resume_late(&self, lookback: Lookback) -> Option<Resume>;
+}
+
+impl Late for Site {
+    /// A backlog that a fill still sends is no part of it, nor is what a first run left out.
+    fn resume_late(&self, lookback: Lookback) -> Option<Resume> {
+        let live = Position::of(self, &ChainName::LIVE)?;
+        let holes = self.fills.values().filter(|fill| fill.kind == FillKind::CatchUp);
+        let behind_holes = holes.filter_map(|fill| match &fill.until {
+            Cursor::Row { time, .. } => Some(*time),
+            Cursor::Start | Cursor::File { .. } => None,
+        });
+        let window_begins = just_before(lookback.first(self.last_data?).max(self.ledger_from?));
+        let after = behind_holes.chain(self.floor).fold(window_begins, Time::max);
+        let bounds = Bounds { until: live.passed.unwrap_or(live.cursor), window: Window::default() };
+        let cursor = Cursor::Row { time: after, tie: Tie::None };
+        Some(Resume { cursor, bounds: Some(bounds), ..Resume::from_the_start() })
+    }
+}

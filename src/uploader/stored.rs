@@ -1,0 +1,153 @@
+//! What the sink holds of a site, on all its chains: for fills that send only what is missing.
+
+use std::collections::BTreeSet;
+
+use livecosmos_state::{ChainName, Cursor, Fill, Ledger, SiteId, Time};
+
+use super::change::{Change, Position, Sent};
+use super::ledger::Sieve;
+use super::{LiveUploader, Lookback, Settings, SiteError, retry};
+use crate::clock::just_after;
+use crate::sink::Facts;
+
+/// Keys read in one listing.
+const PAGE_KEYS: usize = 1000;
+/// Rows that a fill compares at most: some 24 bytes of memory each.
+const ROWS_COMPARED_MAX: usize = 4_000_000;
+
+impl LiveUploader {
+    /// Lets through the rows of a fill that no object of the site holds, whatever its chain.
+    pub(super) async fn sieve_of_sink(&self, site: &SiteId, fill: &Fill) -> Result<Sieve, SiteError> {
+        let mut stored = Ledger::default();
+        let mut from = Some(String::new());
+        while let Some(page) = from {
+            let (keys, next) = self.page_of_site(site, &page).await?;
+            for (_, key) in keys {
+                self.add_stored(&key, fill, &mut stored).await?;
+            }
+            from = next;
+        }
+        Ok(Sieve::new(stored, self.settings.tie_column.clone(), true))
+    }
+
+    /// Builds the state of a site that the state does not know from what the sink holds of it, and says
+    /// where its live chain ends.
+    pub(super) async fn found_in_sink(&self, site: &SiteId) -> Result<Position, SiteError> {
+        let live =
+            self.chain(site, &ChainName::LIVE).catch_up(Position::start(None), self.recent(site)).await?;
+        let position = live.position.clone();
+        if position.seq == 0 {
+            return Ok(position);
+        }
+        self.journal.defer(Change::Admitted { site: site.clone(), position: live.position });
+        if let Some(lookback) = self.settings.lookback {
+            self.rebuild_ledger(site, lookback, live.recent).await?;
+        }
+        Ok(position)
+    }
+
+    /// Makes the ledger of a site from the objects of its chains; these are then known to their ends.
+    async fn rebuild_ledger(
+        &self,
+        site: &SiteId,
+        lookback: Lookback,
+        mut recent: Vec<String>,
+    ) -> Result<(), SiteError> {
+        for chain in self.chains_beside(site).await? {
+            let found =
+                self.chain(site, &chain).catch_up(self.position(site, &chain), self.recent(site)).await?;
+            recent.extend(found.recent);
+            let (position, rows) = (found.position, Sent::default());
+            self.confirmed().insert((site.clone(), chain.clone()));
+            self.journal.defer(Change::Adopted { site: site.clone(), chain, position, rows });
+        }
+        let rows = self.rows_of(&recent).await?;
+        let watermark = self.position(site, &ChainName::LIVE).last_data;
+        if let Some(from) = watermark.map(|watermark| lookback.first(watermark)) {
+            self.journal.defer(Change::Watched { site: site.clone(), from, rows });
+        }
+        Ok(())
+    }
+
+    /// The chains of the site in the sink, but for the live one.
+    pub(super) async fn chains_beside(&self, site: &SiteId) -> Result<BTreeSet<ChainName>, SiteError> {
+        let mut chains = BTreeSet::new();
+        let mut from = Some(String::new());
+        while let Some(page) = from {
+            let (keys, next) = self.page_of_site(site, &page).await?;
+            chains.extend(keys.into_iter().map(|(chain, _)| chain));
+            from = next;
+        }
+        chains.remove(&ChainName::LIVE);
+        Ok(chains)
+    }
+
+    /// Objects of the site from `from` on, with their chains; and where the next page begins.
+    async fn page_of_site(
+        &self,
+        site: &SiteId,
+        from: &str,
+    ) -> Result<(Vec<(ChainName, String)>, Option<String>), SiteError> {
+        let Settings { key: template, table, .. } = &self.settings;
+        let prefix = template.common_prefix(table, Some(site));
+        let list = || async {
+            let _permit = self.shared.in_flight.acquire().await;
+            self.sink.list(&prefix, from, PAGE_KEYS).await
+        };
+        let keys = retry::until_settled(&self.settings.retry, &self.stop, list).await?;
+        let next = keys.last().filter(|_| keys.len() == PAGE_KEYS).map(|last| format!("{last}\0"));
+        let of_site = keys.into_iter().filter_map(|key| {
+            let (of, chain, _) = template.place_of(table, &key)?;
+            (of == *site).then_some((chain, key))
+        });
+        Ok((of_site.collect(), next))
+    }
+
+    async fn add_stored(&self, key: &str, fill: &Fill, stored: &mut Ledger) -> Result<(), SiteError> {
+        let look = || async {
+            let _permit = self.shared.in_flight.acquire().await;
+            self.sink.head(key).await
+        };
+        let facts = retry::until_settled(&self.settings.retry, &self.stop, look).await?;
+        let Some(facts) = facts.filter(|facts| may_hold(facts, fill)) else { return Ok(()) };
+        for (time, print) in self.prints_of(key).await? {
+            if in_reach(time, fill) {
+                stored.insert(time, print);
+            }
+        }
+        if stored.len() > ROWS_COMPARED_MAX {
+            return Err(SiteError::Inconsistent(format!(
+                "site {}: more than {ROWS_COMPARED_MAX} rows are stored of what is to be compared; choose a shorter \
+                 time, and then the next",
+                facts.site
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the object may hold rows that the fill is about. What was sent again says nothing of what
+/// is missing.
+fn may_hold(facts: &Facts, fill: &Fill) -> bool {
+    let first = facts.contents.first_data.unwrap_or(Time::MIN);
+    let (reach_first, reach_end) = reach(fill);
+    !facts.is_resend && facts.last_data >= reach_first && first < reach_end
+}
+
+fn in_reach(time: Time, fill: &Fill) -> bool {
+    let (first, end) = reach(fill);
+    first <= time && time < end
+}
+
+/// The times the fill is about: the first within, and the first behind.
+fn reach(fill: &Fill) -> (Time, Time) {
+    let after = match fill.after {
+        Cursor::Row { time, .. } => time,
+        Cursor::Start | Cursor::File { .. } => Time::MIN,
+    };
+    let end = match fill.until {
+        Cursor::Row { time, .. } => just_after(time),
+        Cursor::Start | Cursor::File { .. } => Time::MAX,
+    };
+    (fill.window.first.map_or(after, |first| first.max(after)), fill.window.end.map_or(end, |it| it.min(end)))
+}

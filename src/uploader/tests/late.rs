@@ -1,0 +1,166 @@
+//! Rows that come late, or are changed: sent once, whenever the process dies.
+
+use super::catch_up::Station;
+use super::*;
+
+const LOOKBACK: Lookback = Lookback { seconds: 86_400, sends_updates: true };
+
+fn looking_back() -> Settings {
+    Settings { tie_column: Some("ID".into()), lookback: Some(LOOKBACK), ..settings() }
+}
+
+/// Follows the table, its late rows and its fills to their ends.
+async fn follow(station: &Station, state_dir: &Path, sink: Arc<dyn Sink>, settings: Settings) {
+    let mut following = station.open(state_dir, sink, settings);
+    catch_up(station, &mut following).await;
+    following.uploader.close().unwrap();
+}
+
+async fn catch_up(station: &Station, following: &mut Following) {
+    let report = following.run_to_the_end().await;
+    assert!(report.error.is_none() && report.failures.is_empty(), "{report:?}");
+    loop {
+        let (_, report) = following.uploader.late(station.source(), None).await;
+        assert!(report.error.is_none() && report.failures.is_empty(), "{report:?}");
+        if !report.again {
+            break;
+        }
+    }
+    station.work_off(following).await;
+}
+
+/// Rows of two sites, minutes 0 to 29, of which those of every third minute come later.
+fn with_late_rows() -> Station {
+    let station = Station::new();
+    station.add("A", 3_600, 0..30);
+    station.add("B", 3_600, 30..60);
+    station.sql("CREATE TABLE HELD AS SELECT * FROM T WHERE VALUE % 3 = 1");
+    station.sql("DELETE FROM T WHERE VALUE % 3 = 1");
+    station
+}
+
+fn release(station: &Station) {
+    station.sql("INSERT INTO T SELECT * FROM HELD");
+    station.sql("DELETE FROM HELD");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_comes_late_is_sent_once_whenever_the_process_dies() {
+    let station = with_late_rows();
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    follow(&station, &state_dir, shelf.clone(), looking_back()).await;
+    let in_time: Vec<u32> = (0..60).filter(|n| n % 3 != 1).collect();
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), in_time);
+    release(&station);
+    follow(&station, &state_dir, shelf.clone(), looking_back()).await;
+    let due: Vec<u32> = (0..60).collect();
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), due);
+    follow(&station, &state_dir, shelf.clone(), looking_back()).await;
+    let newest = shelf.objects.lock().unwrap().clone();
+    assert_eq!(stored(&newest), due, "a second look sends nothing");
+
+    let crashes = std::mem::take(&mut *shelf.crashes.lock().unwrap());
+    assert!(crashes.len() >= 40, "{} crashes", crashes.len());
+    for (number, (objects, files)) in crashes.into_iter().enumerate() {
+        let cases =
+            [("crash", &objects, &files), ("lost", &objects, &Files::new()), ("old", &newest, &files)];
+        for (what, objects, files) in cases {
+            let state_dir = station.world.state_dir(&format!("{what}-{number}"));
+            write_folder(&state_dir, files);
+            let shelf = Shelf::new(&state_dir, objects.clone(), all_fine());
+            follow(&station, &state_dir, shelf.clone(), looking_back()).await;
+            assert_eq!(stored(&shelf.objects.lock().unwrap()), due, "{what} {number}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_replies_to_puts_of_late_rows_cost_a_look_and_no_row() {
+    let station = with_late_rows();
+    let state_dir = station.world.state_dir("state");
+    let script = Box::new(|_: &str, n: u64| [Fate::ReplyLost, Fate::RequestLost, Fate::Fine][n as usize % 3]);
+    let shelf = Shelf::new(&state_dir, Objects::new(), script);
+    follow(&station, &state_dir, shelf.clone(), looking_back()).await;
+    release(&station);
+    follow(&station, &state_dir, shelf.clone(), looking_back()).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..60).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_writers_send_a_late_row_once() {
+    let station = with_late_rows();
+    let (one_dir, other_dir) = (station.world.state_dir("one"), station.world.state_dir("other"));
+    let shelf = Shelf::new(&one_dir, Objects::new(), all_fine());
+    let mut one = station.open(&one_dir, shelf.clone(), looking_back());
+    let mut other = station.open(&other_dir, shelf.clone(), looking_back());
+    for turn in 0..4 {
+        if turn == 1 {
+            release(&station);
+        }
+        tokio::join!(catch_up(&station, &mut one), catch_up(&station, &mut other));
+    }
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..60).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_row_is_sent_as_a_new_version_each_time_it_changes_or_never_as_configured() {
+    for (sends_updates, versions) in [(true, vec![0, 1, 1, 2, 77]), (false, vec![0, 1, 2])] {
+        let station = Station::new();
+        station.add("A", 3_600, 0..3);
+        let state_dir = station.world.state_dir("state");
+        let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+        let lookback = Some(Lookback { sends_updates, ..LOOKBACK });
+        let settings = Settings { lookback, ..looking_back() };
+        follow(&station, &state_dir, shelf.clone(), settings.clone()).await;
+        for value in [77, 1] {
+            station.sql(&format!("UPDATE T SET VALUE = {value} WHERE ID = 2"));
+            follow(&station, &state_dir, shelf.clone(), settings.clone()).await;
+            follow(&station, &state_dir, shelf.clone(), settings.clone()).await;
+        }
+        assert_eq!(stored(&shelf.objects.lock().unwrap()), versions, "updates: {sends_updates}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lookback_that_begins_later_or_was_off_for_a_while_sends_nothing_twice() {
+    let station = Station::new();
+    station.add("A", 7_200, 0..20);
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    let off = Settings { lookback: None, ..looking_back() };
+    let on_and_off = [off.clone(), looking_back(), off, looking_back(), looking_back()];
+    for (turn, settings) in (0_u32..).zip(on_and_off) {
+        follow(&station, &state_dir, shelf.clone(), settings).await;
+        station.add("A", 3_600 - 600 * i64::from(turn), 20 + 5 * turn..25 + 5 * turn);
+    }
+    follow(&station, &state_dir, shelf.clone(), looking_back()).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..45).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_rows_are_found_beside_a_backlog_and_none_of_it_is_taken_for_late() {
+    let station = Station::new();
+    station.add("A", 80_000, 0..60);
+    station.add("A", 600, 60..63);
+    station.sql("CREATE TABLE HELD AS SELECT * FROM T WHERE VALUE % 7 = 6");
+    station.sql("DELETE FROM T WHERE VALUE % 7 = 6");
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    let settings = Settings { catch_up_after_s: Some(3_600), ..looking_back() };
+    follow(&station, &state_dir, shelf.clone(), settings.clone()).await;
+    release(&station);
+    follow(&station, &state_dir, shelf.clone(), settings.clone()).await;
+    follow(&station, &state_dir, shelf.clone(), settings.clone()).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..63).collect::<Vec<_>>());
+    let crashes = std::mem::take(&mut *shelf.crashes.lock().unwrap());
+    for (number, (objects, files)) in crashes.into_iter().enumerate() {
+        let state_dir = station.world.state_dir(&format!("crash-{number}"));
+        write_folder(&state_dir, &files);
+        let shelf = Shelf::new(&state_dir, objects, all_fine());
+        for _ in 0..2 {
+            follow(&station, &state_dir, shelf.clone(), settings.clone()).await;
+        }
+        assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..63).collect::<Vec<_>>(), "crash {number}");
+    }
+}
