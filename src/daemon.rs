@@ -1,5 +1,6 @@
 //! Follows tables for ever, or once: opens what each needs, polls, drains, tells systemd.
 
+mod command;
 mod fills;
 mod signals;
 mod supervise;
@@ -22,6 +23,9 @@ use crate::stop::Stop;
 use crate::uploader::{Fallback, Plan, Rehearsal, RetryPolicy, Settings, Shared};
 use supervise::Supervisor;
 use table::{Failure, Table};
+
+pub use command::{NewFill, fill};
+pub use fills::Outcome;
 
 /// How a command line wants its tables followed.
 #[derive(Debug, Clone)]

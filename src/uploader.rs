@@ -261,7 +261,8 @@ impl LiveUploader {
         memory.shrink_to(encoded.bytes.len());
         let intent = self.intend(&parcel, &encoded);
 
-        let change = Change::Intended { site: site.clone(), chain: chain.clone(), intent: intent.clone() };
+        let change =
+            Change::Intended { site: site.clone(), chain: chain.clone(), intent: Box::new(intent.clone()) };
         let generation = self.journal.commit(change).await?;
 
         let stored_bytes = encoded.bytes.len() as u64;
@@ -269,7 +270,7 @@ impl LiveUploader {
         match self.put(&site, &chain, &intent.key, &object).await? {
             PutOutcome::Stored => {
                 let has_jumped = intent.next.is_some();
-                self.journal.defer(Change::Stored { site, chain, intent, rows });
+                self.journal.defer(Change::Stored { site, chain, intent: Box::new(intent), rows });
                 Ok(if has_jumped { Step::Jumped { stored_bytes } } else { Step::Stored { stored_bytes } })
             }
             PutOutcome::Exists => self.adopt(&site, &chain, intent, rows).await,
@@ -308,7 +309,8 @@ impl LiveUploader {
         if found.position == ours && self.is_stored(&intent).await? {
             // Our own put, whose reply was lost.
             let has_jumped = intent.next.is_some();
-            self.journal.defer(Change::Stored { site: site.clone(), chain: chain.clone(), intent, rows });
+            let (site, chain, intent) = (site.clone(), chain.clone(), Box::new(intent));
+            self.journal.defer(Change::Stored { site, chain, intent, rows });
             return Ok(if has_jumped { Step::Moved } else { Step::Stored { stored_bytes: 0 } });
         }
         if found.position == known {

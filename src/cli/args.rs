@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use livecosmos_state::SiteId;
+use livecosmos_state::{SiteId, Time};
 use tracing::level_filters::LevelFilter;
 
-use crate::config::parse_fallback;
+use crate::config::{parse_fallback, parse_time};
 use crate::uploader::Fallback;
 
 const ABOUT: &str = "Every new row, once, in the cloud";
@@ -137,12 +137,48 @@ pub(super) enum Command {
         offline: bool,
     },
 
+    /// Send older rows: those of a span of time that the sink does not hold
+    ///
+    /// What is stored already, by whatever chain, is not sent again. The rows go on a chain of their own;
+    /// the live chain is not touched. If this is cut short, the next run or daemon goes on with it.
+    Backfill(BackfillArgs),
+
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell.
         #[arg(value_enum)]
         shell: Shell,
     },
+}
+
+/// What older rows to send.
+#[derive(Debug, Args)]
+pub(super) struct BackfillArgs {
+    /// The configuration, a TOML file.
+    #[arg(value_name = "CONFIG")]
+    pub(super) config: PathBuf,
+
+    /// A table of the configuration.
+    #[arg(value_name = "TABLE")]
+    pub(super) table: String,
+
+    /// Only this site; may be given again. Without it, every site that is known.
+    #[arg(long = "site", value_name = "SITE", value_parser = SiteId::parse)]
+    pub(super) sites: Vec<SiteId>,
+
+    /// Rows at or after this time: a date, or a date with its time.
+    ///
+    /// Examples: 2025-01-01, 2025-01-01T12:00:00Z. Without it, from the first row on.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(super) from: Option<Time>,
+
+    /// Rows before this time.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(super) to: Option<Time>,
+
+    /// Do not ask.
+    #[arg(long)]
+    pub(super) yes: bool,
 }
 
 /// Commands on states. They take no lock: a daemon may be running.

@@ -1,7 +1,9 @@
 //! The command line: arguments in, an exit code out; data on standard output, messages on standard error.
 
 mod args;
+mod backfill;
 mod check;
+mod confirm;
 mod follow;
 mod print;
 mod state;
@@ -44,6 +46,7 @@ fn dispatch(line: CommandLine) -> Result<Exit, Failure> {
         Some(Command::State(StateCommand::Show(names))) => state::show(&names, &common),
         Some(Command::State(StateCommand::Verify(names))) => state::verify(&names, &common),
         Some(Command::Check { config, offline }) => check::run(&config, offline, &common),
+        Some(Command::Backfill(args)) => backfill::run(&args, &common),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), PROGRAM, &mut script);

@@ -31,6 +31,11 @@ impl Failure {
         Self { exit, message: message.to_string() }
     }
 
+    /// The code and the message.
+    pub(super) fn into_parts(self) -> (Exit, String) {
+        (self.exit, self.message)
+    }
+
     /// Prints what is wrong, and below it what to do.
     pub(super) fn show(&self) {
         say("error", RED_BOLD, &self.message);

@@ -19,7 +19,7 @@ use livecosmos_state::TableName;
 
 pub use document::{ConfigError, most_like};
 pub use units::{parse_duration, parse_size, show_duration, show_size};
-pub use validate::parse_fallback;
+pub use validate::{parse_fallback, parse_time};
 
 use crate::key::KeyTemplate;
 use crate::payload::{Compression, Format};

@@ -36,13 +36,15 @@ struct Turns {
 
 /// What came of fills.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub struct Outcome {
     /// Objects stored.
-    pub(super) objects: u64,
+    pub objects: u64,
+    /// Rows in them.
+    pub rows: u64,
     /// Sites whose fill failed, with the last reason.
-    pub(super) failures: BTreeMap<SiteId, SiteError>,
+    pub failures: BTreeMap<SiteId, SiteError>,
     /// What concerned more than a site, the first.
-    pub(super) error: Option<PassError>,
+    pub error: Option<PassError>,
 }
 
 impl Fills {
@@ -130,6 +132,7 @@ impl Fills {
         turns.busy.remove(site);
         let outcome = &mut turns.outcome;
         outcome.objects += report.totals.objects;
+        outcome.rows += report.totals.rows;
         outcome.failures.extend(report.failures);
         outcome.error = outcome.error.take().or(report.error);
     }

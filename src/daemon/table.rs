@@ -90,6 +90,19 @@ impl Table {
         })
     }
 
+    pub(super) fn uploader(&self) -> &LiveUploader {
+        &self.uploader
+    }
+
+    pub(super) fn fills(&self) -> &Arc<Fills> {
+        &self.fills
+    }
+
+    /// Commits what waits and releases the lock.
+    pub(super) fn close(&self) -> Result<(), CommitError> {
+        tokio::task::block_in_place(|| self.uploader.close())
+    }
+
     /// Polls until the stop, or once; returns how the process should end.
     pub(super) async fn follow(mut self, once: bool) -> Exit {
         let mut run = Run { once, passes: 0, objects: 0, failures: BTreeMap::new(), late_error: None };
@@ -124,7 +137,7 @@ impl Table {
             workers.abort_all();
         }
         while workers.join_next().await.is_some() {}
-        match tokio::task::block_in_place(|| self.uploader.close()) {
+        match self.close() {
             Err(error) => {
                 tracing::error!(table = %self.config.table, "the last commit failed: {error}");
                 Exit::StateUnwritable

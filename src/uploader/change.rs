@@ -21,11 +21,11 @@ pub(crate) enum Change {
     /// A site was seen for the first time, and this is where it stands.
     Admitted { site: SiteId, position: Position },
     /// A fill begins.
-    Opened { site: SiteId, chain: ChainName, fill: Fill },
+    Opened { site: SiteId, chain: ChainName, fill: Box<Fill> },
     /// An upload may begin (I2).
-    Intended { site: SiteId, chain: ChainName, intent: Intent },
+    Intended { site: SiteId, chain: ChainName, intent: Box<Intent> },
     /// The sink has acknowledged the object of this intent (I1), which holds these rows.
-    Stored { site: SiteId, chain: ChainName, intent: Intent, rows: Sent },
+    Stored { site: SiteId, chain: ChainName, intent: Box<Intent>, rows: Sent },
     /// The sink holds more of a chain than the state knew (I5), these rows among it.
     Adopted { site: SiteId, chain: ChainName, position: Position, rows: Sent },
     /// Every row of a fill is stored.
@@ -215,21 +215,21 @@ impl Change {
             }
             Self::Opened { site, chain, fill } => {
                 let site = state.sites.entry(site.clone()).or_default();
-                site.fills.insert(chain.clone(), fill.clone());
+                site.fills.insert(chain.clone(), (**fill).clone());
             }
             Self::Filled { site, chain } => {
                 state.sites.get_mut(site).and_then(|site| site.fills.remove(chain));
             }
             Self::Intended { site, chain, intent } => {
                 if let Some(chain) = state.sites.get_mut(site).and_then(|site| chain_mut(site, chain)) {
-                    chain.pending = Some(intent.clone());
+                    chain.pending = Some((**intent).clone());
                 }
             }
             Self::Stored { site: id, chain, intent, rows } => {
                 if let Some(site) = state.sites.get_mut(id)
                     && let Some(mut position) = Position::of(site, chain)
                 {
-                    position.advance(intent);
+                    position.advance(&**intent);
                     position.take_place(site, chain);
                 }
                 note(state, id, rows);

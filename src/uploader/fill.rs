@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use livecosmos_state::{ChainName, Cursor, FileId, Fill, SiteId, SourceFile, Time};
+use livecosmos_state::{ChainName, CommitError, Cursor, FileId, Fill, SiteId, SourceFile, State, Time};
 
 use super::LiveUploader;
 use super::change::Change;
@@ -30,6 +30,20 @@ impl LiveUploader {
             let behind = due.iter().find(|site| last.is_none_or(|last| *site > &last));
             behind.or(due.first()).map(|site| (*site).clone())
         })
+    }
+
+    /// Begins a fill, durably: from now on a daemon works it off whatever becomes of this process.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn begin_fill(&self, site: SiteId, chain: ChainName, fill: Fill) -> Result<(), CommitError> {
+        self.journal.commit(Change::Opened { site, chain, fill: Box::new(fill) }).await.map(drop)
+    }
+
+    /// What is remembered of the table now.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.journal.read(State::clone)
     }
 
     /// Whether any fill is not done.
@@ -117,10 +131,10 @@ impl LiveUploader {
 
 /// A fill in a file is read from the beginning of the file: that its site is stored there as far as the
 /// chain says can be seen only on the way.
-fn from_its_beginning(file: SourceFile, fill: &Fill) -> SourceFile {
+fn from_its_beginning(known: SourceFile, fill: &Fill) -> SourceFile {
     match file_of(fill) {
-        Some((wanted, _)) if wanted == file.file => SourceFile { covered: 0, check: 0, ..file },
-        _ => file,
+        Some((wanted, _)) if wanted == known.file => SourceFile { covered: 0, check: 0, ..known },
+        _ => known,
     }
 }
 

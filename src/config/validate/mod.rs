@@ -13,7 +13,7 @@ use std::time::Duration;
 use livecosmos_state::{ChainName, SiteId, TableName};
 use toml::Spanned;
 
-pub use upload::parse_fallback;
+pub use upload::{parse_fallback, parse_time};
 
 use super::document::{ConfigError, Document, Span, TableTree};
 use super::units::{HumanDuration, HumanSize, show_duration, show_size};

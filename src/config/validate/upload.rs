@@ -7,6 +7,8 @@ use super::super::raw::{RawCompression, RawFormat, RawPoll, RawTable, RawUpdates
 use super::super::units::{parse_duration, show_size};
 use super::super::{Poll, Upload};
 use super::{Check, Checked};
+use livecosmos_state::Time;
+
 use crate::clock;
 use crate::key::KeyTemplate;
 use crate::payload::{Compression, Format, cr1000x};
@@ -53,11 +55,22 @@ pub fn parse_fallback(text: &str) -> Result<Fallback, String> {
     if let Ok(duration) = parse_duration(text) {
         return Ok(Fallback::Before { seconds: whole_seconds(duration) });
     }
-    let read = |text: &str| text.parse::<jiff::Timestamp>().ok();
-    let timestamp = read(text).or_else(|| read(&format!("{text}T00:00:00Z"))).ok_or_else(|| {
+    parse_time(text).map(Fallback::At).map_err(|_| {
         format!("'{text}' is no fallback; use a duration such as \"3h\", a date such as \"2025-01-01\" or \"2025-01-01T12:00:00Z\", or \"all\"")
-    })?;
-    Ok(Fallback::At(clock::from_timestamp(timestamp)))
+    })
+}
+
+/// Reads a date, or a date with its time, in UTC where it names no offset.
+///
+/// # Errors
+/// A message with its remedy after a semicolon.
+pub fn parse_time(text: &str) -> Result<Time, String> {
+    let read = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let timestamp =
+        read(text).or_else(|| read(&format!("{text}T00:00:00Z"))).or_else(|| read(&format!("{text}Z")));
+    timestamp.map(clock::from_timestamp).ok_or_else(|| {
+        format!("'{text}' is no time; use a date such as \"2025-01-01\", or \"2025-01-01T12:00:00Z\"")
+    })
 }
 
 impl Check<'_> {

@@ -79,7 +79,11 @@ async fn a_row_that_comes_late_is_sent_once_whenever_the_process_dies() {
 async fn lost_replies_to_puts_of_late_rows_cost_a_look_and_no_row() {
     let station = with_late_rows();
     let state_dir = station.world.state_dir("state");
-    let script = Box::new(|_: &str, n: u64| [Fate::ReplyLost, Fate::RequestLost, Fate::Fine][n as usize % 3]);
+    let script = Box::new(|_: &str, n: u64| match n % 3 {
+        0 => Fate::ReplyLost,
+        1 => Fate::RequestLost,
+        _ => Fate::Fine,
+    });
     let shelf = Shelf::new(&state_dir, Objects::new(), script);
     follow(&station, &state_dir, shelf.clone(), looking_back()).await;
     release(&station);

@@ -1,0 +1,86 @@
+//! Fills that an operator asks for: begun under the table's lock, and worked off at once.
+
+use livecosmos_state::{ChainName, Fill, SiteId, State};
+
+use super::fills::Outcome;
+use super::supervise::Supervisor;
+use super::table::{Failure, Table};
+use super::{Options, share_limits};
+use crate::config::TableConfig;
+use crate::exit::Exit;
+use crate::stop::Stop;
+
+/// A fill to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFill {
+    /// Whose rows.
+    pub site: SiteId,
+    /// The name of its chain, which no other chain of the site ever had.
+    pub chain: ChainName,
+    /// What it is to send.
+    pub fill: Fill,
+}
+
+/// Opens the table, asks `plan` for fills on the ground of its state, begins them and works them off.
+/// Fills that are open already are worked off first: what they send is then no longer missing.
+///
+/// Whatever ends this early, the fills stand in the state, and the next run or daemon goes on with them.
+///
+/// # Errors
+/// The exit code and a message; also those of `plan`.
+pub fn fill(
+    config: TableConfig,
+    options: &Options,
+    plan: impl FnOnce(&State) -> Result<Vec<NewFill>, (Exit, String)>,
+) -> Result<Outcome, (Exit, String)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| (Exit::Unexpected, format!("cannot start threads: {error}")))?;
+    let stop = Stop::default();
+    let mut filled = Err((Exit::Done, "stopped; the next run goes on where this one was".to_owned()));
+    let drain = config.poll.drain;
+    runtime.block_on(async {
+        let working = async {
+            filled = work(config, options, &stop, plan).await;
+            Exit::Done
+        };
+        super::signals::until_done(working, &stop, drain).await
+    });
+    runtime.shutdown_background();
+    filled
+}
+
+async fn work(
+    config: TableConfig,
+    options: &Options,
+    stop: &Stop,
+    plan: impl FnOnce(&State) -> Result<Vec<NewFill>, (Exit, String)>,
+) -> Result<Outcome, (Exit, String)> {
+    let failed = |failure: Failure| (failure.exit, failure.message);
+    let mut tables = [config];
+    let shared = share_limits(&mut tables);
+    let [config] = tables;
+    let mut supervisor = Supervisor::default();
+    let watch = supervisor.watch(&config.table);
+    let options = Options { once: true, ..options.clone() };
+    let table = Table::open(config, &options, shared, stop.clone(), &watch).await.map_err(failed)?;
+    let filled = fill_table(&table, plan).await;
+    let closed = table.close().map_err(|error| (Exit::StateUnwritable, error.to_string()));
+    filled.and_then(|outcome| closed.map(|()| outcome))
+}
+
+async fn fill_table(
+    table: &Table,
+    plan: impl FnOnce(&State) -> Result<Vec<NewFill>, (Exit, String)>,
+) -> Result<Outcome, (Exit, String)> {
+    let before = table.fills().drain().await;
+    if let Some(error) = before.error {
+        return Err((Exit::from(&error), error.to_string()));
+    }
+    let uploader = table.uploader();
+    let new = tokio::task::block_in_place(|| plan(&uploader.state()))?;
+    for NewFill { site, chain, fill } in new {
+        let begun = uploader.begin_fill(site, chain, fill).await;
+        begun.map_err(|error| (Exit::StateUnwritable, error.to_string()))?;
+    }
+    Ok(table.fills().drain().await)
+}
