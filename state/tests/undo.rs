@@ -99,6 +99,9 @@ fn a_full_disk_changes_neither_the_state_nor_what_is_kept() {
     assert_eq!(sources(&open()), both("second", "first"), "no room for the new state");
 }
 
+/// What is done to a store, and its name.
+type Step = (&'static str, fn(&mut Store));
+
 /// What a daemon adds to a state that it finds.
 const DAEMON: char = '!';
 
@@ -144,7 +147,7 @@ fn after_a_crash_at_any_moment_state_and_kept_state_are_both_old_or_both_new() {
     drop(store);
     let (mut looked_at, mut current) = (0, both("b", "a"));
     // A change, its undoing, a commit of the daemon, and an undoing again.
-    let steps: [(&str, fn(&mut Store)); 4] = [
+    let steps: [Step; 4] = [
         ("replace", |store| assert_eq!(store.replace(state("c")).unwrap(), 3)),
         ("undo", undo),
         ("commit", |store| assert_eq!(store.commit(|state| state.source.push('+')).unwrap(), 5)),
