@@ -14,7 +14,8 @@ pub(super) fn ask(question: &str, yes: bool) -> Result<bool, Failure> {
         return Ok(true);
     }
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        let message = "nothing was changed, because nobody can be asked off a terminal; look at what would change, and give --yes";
+        let message =
+            "nothing was changed: nobody can be asked off a terminal; give --yes where the change is right";
         return Err(Failure::new(Exit::Usage, message));
     }
     let failed = |error| Failure::new(Exit::Unexpected, format!("cannot ask: {error}"));

@@ -34,8 +34,8 @@ pub(crate) enum Change {
     Watched { site: SiteId, from: Time, rows: Sent },
     /// Rows of a site that are older than this are not looked at again.
     Forgotten { site: SiteId, before: Time },
-    /// No ledger is kept any more.
-    Unwatched,
+    /// Ledgers are kept under other settings, or under none: what they held says nothing any more.
+    Relisted { config: String },
     /// Everything in these files before `covered` is stored or in quarantine.
     Covered { files: Vec<SourceFile> },
     /// A pass has read all there was; the first to do so ends the first run.
@@ -246,7 +246,8 @@ impl Change {
                 }
                 note(state, id, rows);
             }
-            Self::Unwatched => {
+            Self::Relisted { config } => {
+                state.ledger_config.clone_from(config);
                 for site in state.sites.values_mut() {
                     (site.ledger, site.ledger_from) = (Ledger::default(), None);
                 }

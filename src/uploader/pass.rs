@@ -100,11 +100,11 @@ impl LiveUploader {
         now: Time,
         only: Option<&std::collections::BTreeSet<SiteId>>,
     ) -> Result<Start, CommitError> {
-        if !self.looks_back()
-            && self.journal.read(|state| state.sites.values().any(|site| site.ledger_from.is_some()))
-        {
-            // What is stored from now on is not noted: the ledger would take it for late one day.
-            self.journal.commit(Change::Unwatched).await?;
+        let ledger_config =
+            if self.looks_back() { self.settings.config_digest.clone() } else { String::new() };
+        if self.journal.read(|state| state.ledger_config != ledger_config) {
+            // What is stored under other settings, or while no ledger is kept, would be taken for late.
+            self.journal.commit(Change::Relisted { config: ledger_config }).await?;
         }
         if self.journal.read(|state| state.started.is_none()) {
             // The floor of a first run is decided once, whatever happens during that run.

@@ -29,6 +29,7 @@ mod place;
 mod record;
 mod store;
 mod time;
+mod undo;
 mod wire;
 mod writer;
 

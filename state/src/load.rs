@@ -106,7 +106,9 @@ impl Inspection {
 }
 
 impl Found {
-    fn whole(&self) -> Option<&Whole> {
+    /// The state, if it is whole.
+    #[must_use]
+    pub fn whole(&self) -> Option<&Whole> {
         if let Self::Whole(whole) = self { Some(whole) } else { None }
     }
 }

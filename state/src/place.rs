@@ -16,6 +16,8 @@ const PRIMARY_SUFFIX: &str = ".state";
 const BACKUP_SUFFIX: &str = ".state.backup";
 const TEMP_SUFFIX: &str = ".state.tmp";
 const LOCK_SUFFIX: &str = ".state.lock";
+const UNDO_SUFFIX: &str = ".state.undo";
+const UNDO_NEXT_SUFFIX: &str = ".state.undo.next";
 /// No process id is longer. The lock file always has this length: it is overwritten and never cut, so
 /// that taking the lock waits for no disk.
 const PID_BYTES: usize = 20;
@@ -28,6 +30,10 @@ pub(crate) struct Paths {
     pub(crate) backup: PathBuf,
     pub(crate) temp: PathBuf,
     pub(crate) lock: PathBuf,
+    /// The state before it was last replaced as a whole.
+    pub(crate) undo: PathBuf,
+    /// The state that is being replaced: becomes `undo` if that succeeds.
+    pub(crate) undo_next: PathBuf,
 }
 
 impl Paths {
@@ -39,6 +45,8 @@ impl Paths {
             backup: file(BACKUP_SUFFIX),
             temp: file(TEMP_SUFFIX),
             lock: file(LOCK_SUFFIX),
+            undo: file(UNDO_SUFFIX),
+            undo_next: file(UNDO_NEXT_SUFFIX),
         }
     }
 }

@@ -166,6 +166,8 @@ pub struct State {
     pub last_run: Option<Time>,
     /// [`Site::floor`] of sites not seen yet, decided at the first run.
     pub floor: Option<Time>,
+    /// Under which settings the ledgers are kept: they decide a row's fingerprint. Empty for none.
+    pub ledger_config: String,
     /// Every site seen so far.
     pub sites: BTreeMap<SiteId, Site>,
     /// Every file followed.
@@ -182,6 +184,7 @@ impl State {
             started: None,
             last_run: None,
             floor: None,
+            ledger_config: String::new(),
             sites: BTreeMap::new(),
             files: Vec::new(),
         }

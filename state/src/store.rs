@@ -16,6 +16,7 @@ use crate::load::{self, Found, Origin};
 use crate::name::TableName;
 use crate::place::{self, Lock, Medium, Paths};
 use crate::record::State;
+use crate::undo;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -63,7 +64,7 @@ pub struct Opened {
 #[derive(Debug)]
 pub struct Store {
     pub(crate) options: Options,
-    paths: Paths,
+    pub(crate) paths: Paths,
     table: TableName,
     state: State,
     /// Of the last commit that is durable.
@@ -72,7 +73,7 @@ pub struct Store {
     generation_tried: u64,
     instance: [u8; 16],
     /// The file as it is written, kept for its capacity.
-    buffer: Vec<u8>,
+    pub(crate) buffer: Vec<u8>,
     /// Why no more commits are taken.
     failed: Option<CommitError>,
     _lock: Lock,
@@ -107,6 +108,7 @@ impl Store {
             _lock: lock,
         };
         store.take(&origin, primary, backup)?;
+        undo::finish(disk, &store.paths, store.generation)?;
         Ok(Opened { store, origin, volatile: medium == Medium::Volatile })
     }
 
@@ -165,7 +167,7 @@ impl Store {
         Ok(generation)
     }
 
-    fn encode(&mut self, generation: u64) -> Result<(), CommitError> {
+    pub(crate) fn encode(&mut self, generation: u64) -> Result<(), CommitError> {
         frame::encode(&self.state, generation, self.instance, &mut self.buffer).map_err(|bytes| {
             CommitError::TooLarge { path: self.paths.primary.clone(), bytes, bytes_max: PAYLOAD_BYTES_MAX }
         })

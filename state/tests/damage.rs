@@ -15,7 +15,7 @@ use support::sim::{Image, SimDisk};
 const PRIMARY: &str = "LEVEL1_SOILMET_30MIN.state";
 const BACKUP: &str = "LEVEL1_SOILMET_30MIN.state.backup";
 
-/// Of a site of which nothing is stored: no times, three chains of four fields, three lists.
+/// Of a site of which nothing is stored: three times, three chains of four fields each, three lists.
 const SITE_BYTES_AFTER_ID: usize = 3 + 3 * 4 + 3;
 
 struct Lab {
@@ -102,12 +102,28 @@ fn a_site_twice_or_out_of_order_is_refused() {
     let site = |id: u8| [&[1, id][..], &[0; SITE_BYTES_AFTER_ID]].concat();
     let payload = |ids: [u8; 2]| {
         let table = [&[20][..], sample::table().as_str().as_bytes()].concat();
-        [table, vec![0, 0, 0, 0, 2], site(ids[0]), site(ids[1]), vec![0]].concat()
+        [table, vec![0, 0, 0, 0, 0, 2], site(ids[0]), site(ids[1]), vec![0]].concat()
     };
     let (_, right) = lab.open(Some(&frame(&Header::default(), &payload(*b"AB"))), None);
     assert_eq!(right.unwrap().store.state().sites.len(), 2);
     lab.assert_refused_and_rescued(&frame(&Header::default(), &payload(*b"BA")), "out of order");
     lab.assert_refused_and_rescued(&frame(&Header::default(), &payload(*b"AA")), "twice");
+}
+
+#[test]
+fn a_fill_twice_or_out_of_order_is_refused() {
+    let lab = lab();
+    // Name, kind, since, after, until, two ends of its window, and a chain of four fields.
+    let fill = |name: u8| [&[1, name][..], &[0; 1 + 2 + 1 + 1 + 2 + 4]].concat();
+    let payload = |names: [u8; 2]| {
+        let table = [&[20][..], sample::table().as_str().as_bytes(), &[0, 0, 0, 0, 0]].concat();
+        let site = [&[1, 1, b'S'][..], &[0; SITE_BYTES_AFTER_ID - 1], &[2]].concat();
+        [table, site, fill(names[0]), fill(names[1]), vec![0]].concat()
+    };
+    let (_, right) = lab.open(Some(&frame(&Header::default(), &payload(*b"ab"))), None);
+    assert_eq!(right.unwrap().store.state().sites.values().next().unwrap().fills.len(), 2);
+    lab.assert_refused_and_rescued(&frame(&Header::default(), &payload(*b"ba")), "out of order");
+    lab.assert_refused_and_rescued(&frame(&Header::default(), &payload(*b"aa")), "twice");
 }
 
 /// Address space this process ever used, `proc_pid_status(5)`.
@@ -125,7 +141,7 @@ fn a_small_file_that_claims_8_gib_is_refused_without_allocating_them() {
     for bytes in [8 << 30, 1 << 27, u64::MAX] {
         let text = frame(&Header::default(), &claim(bytes));
         let table = [&[20][..], sample::table().as_str().as_bytes()].concat();
-        let sites = frame(&Header::default(), &[table, vec![0, 0, 0, 0], claim(bytes)].concat());
+        let sites = frame(&Header::default(), &[table, vec![0, 0, 0, 0, 0], claim(bytes)].concat());
         for bomb in [text, sites] {
             lab.assert_refused_and_rescued(&bomb, &format!("a claim of {bytes} bytes"));
         }

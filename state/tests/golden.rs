@@ -38,6 +38,7 @@ fn golden_state() -> State {
     state.floor = Some(time(-1, 999_999_999));
     let sites = [("A", Site::default()), ("ALIC1", table_site()), ("ZZ-9_", file_site())];
     state.sites = sites.into_iter().map(|(id, site)| (SiteId::parse(id).unwrap(), site)).collect();
+    state.ledger_config = "0123456789ab".to_owned();
     let path = "/data/LEVEL1_SOILMET_30MIN.csv".to_owned();
     let file = FileId(FILE);
     state.files = vec![SourceFile { path, file, covered: 4_294_967_000, check: u64::MAX, floor_until: 7 }];
@@ -132,6 +133,7 @@ struct Payload {
     started: Option<Instant>,
     last_run: Option<Instant>,
     floor: Option<Instant>,
+    ledger_config: String,
     sites: Vec<PayloadSite>,
     files: Vec<(String, u64, u64, u64, u64)>,
 }
@@ -226,6 +228,7 @@ fn golden_payload() -> Payload {
         started: Some(instant(1_735_689_600, 0)),
         last_run: Some(instant(1_735_693_200, 123_456_789)),
         floor: Some(instant(-1, 999_999_999)),
+        ledger_config: "0123456789ab".to_owned(),
         sites: vec![site("A"), table_payload(), file_payload()],
         files: vec![("/data/LEVEL1_SOILMET_30MIN.csv".to_owned(), FILE, 4_294_967_000, u64::MAX, 7)],
     }

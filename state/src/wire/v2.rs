@@ -15,6 +15,7 @@ pub(super) struct StateV2<'a> {
     started: Option<TimeV1>,
     last_run: Option<TimeV1>,
     floor: Option<TimeV1>,
+    ledger_config: &'a str,
     #[serde(borrow)]
     sites: Vec<SiteV2<'a>>,
     #[serde(borrow)]
@@ -101,13 +102,14 @@ struct IntentV2<'a> {
 
 impl<'a> StateV2<'a> {
     pub(super) fn of(state: &'a State) -> Self {
-        let State { table, source, started, last_run, floor, sites, files } = state;
+        let State { table, source, started, last_run, floor, ledger_config, sites, files } = state;
         Self {
             table: table.as_str(),
             source,
             started: time_of(*started),
             last_run: time_of(*last_run),
             floor: time_of(*floor),
+            ledger_config,
             sites: sites.iter().map(|(id, site)| SiteV2::of(id, site)).collect(),
             files: files.iter().map(SourceFileV1::of).collect(),
         }
@@ -118,6 +120,7 @@ impl<'a> StateV2<'a> {
         state.started = checked_time(self.started)?;
         state.last_run = checked_time(self.last_run)?;
         state.floor = checked_time(self.floor)?;
+        self.ledger_config.clone_into(&mut state.ledger_config);
         for site in self.sites {
             let id = SiteId::parse(site.id).map_err(words)?;
             if state.sites.last_key_value().is_some_and(|(last, _)| *last >= id) {

@@ -33,8 +33,8 @@ pub(crate) struct FaultyDisk {
 
 #[derive(Debug, Default)]
 struct Plan {
-    /// The next calls of an operation that fail, in order.
-    faults: VecDeque<(Op, i32)>,
+    /// The next calls of an operation that fail, in order, each after so many that pass.
+    faults: VecDeque<(Op, usize, i32)>,
     /// Fails every call until taken away.
     always: Option<(Op, i32)>,
     calls: Vec<Op>,
@@ -43,7 +43,12 @@ struct Plan {
 impl FaultyDisk {
     /// Makes the next `times` calls of `op` fail.
     pub(crate) fn fail(&self, op: Op, errno: i32, times: usize) {
-        self.plan.lock().unwrap().faults.extend(std::iter::repeat_n((op, errno), times));
+        self.plan.lock().unwrap().faults.extend(std::iter::repeat_n((op, 0, errno), times));
+    }
+
+    /// Makes one call of `op` fail, after `calls` that pass.
+    pub(crate) fn fail_after(&self, op: Op, calls: usize, errno: i32) {
+        self.plan.lock().unwrap().faults.push_back((op, calls, errno));
     }
 
     /// Makes every call of `op` fail, until called with nothing.
@@ -62,11 +67,17 @@ impl FaultyDisk {
         if let Some((_, errno)) = plan.always.filter(|(failing, _)| *failing == op) {
             return Err(io::Error::from_raw_os_error(errno));
         }
-        if plan.faults.front().is_some_and(|(failing, _)| *failing == op) {
-            let (_, errno) = plan.faults.pop_front().unwrap();
-            return Err(io::Error::from_raw_os_error(errno));
+        let Some((failing, calls, errno)) = plan.faults.front_mut() else { return Ok(()) };
+        if *failing != op {
+            return Ok(());
         }
-        Ok(())
+        if *calls > 0 {
+            *calls -= 1;
+            return Ok(());
+        }
+        let error = io::Error::from_raw_os_error(*errno);
+        plan.faults.pop_front();
+        Err(error)
     }
 }
 
