@@ -140,8 +140,20 @@ fn state_as_it_is(dir: &Path, config: &TableConfig) -> Result<State, Failure> {
     }
     let new = || State::new(config.table.clone(), config.source_id.clone());
     let state = inspection.whole().map_or_else(new, |whole| whole.state.clone());
-    table::check_source(&state, config)?;
+    check_source(&state, config).map_err(|message| Failure::new(Exit::Config, message))?;
     Ok(state)
+}
+
+/// A state says what was sent from one source; of another source it says nothing.
+pub(crate) fn check_source(state: &State, config: &TableConfig) -> Result<(), String> {
+    if state.source.is_empty() || state.source == config.source_id {
+        return Ok(());
+    }
+    Err(format!(
+        "the state of table {} belongs to source '{}', and the configuration names '{}'; if it is the same \
+         source under another name, set `id = \"{}\"` under [source], else choose another --state-dir",
+        config.table, state.source, config.source_id, state.source
+    ))
 }
 
 fn settings(config: &TableConfig, options: &Options) -> Settings {

@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod confirm;
 mod follow;
 mod print;
 mod state;
@@ -12,7 +13,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::exit::Exit;
-use args::{Command, CommandLine, StateCommand};
+use args::{Command, CommandLine};
 use print::Failure;
 
 /// What `livecosmos` is called with on a command line.
@@ -41,8 +42,7 @@ fn dispatch(line: CommandLine) -> Result<Exit, Failure> {
     let CommandLine { command, follow, common } = line;
     match command {
         None => follow::run(&follow, &common),
-        Some(Command::State(StateCommand::Show(names))) => state::show(&names, &common),
-        Some(Command::State(StateCommand::Verify(names))) => state::verify(&names, &common),
+        Some(Command::State(command)) => state::run(&command, &common),
         Some(Command::Check { config, offline }) => check::run(&config, offline, &common),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use livecosmos_state::{
-    Commit, CommitError, Observer, OpenError, Opened, Origin, SiteId, State, Store, TableName,
-};
+use livecosmos_state::{Commit, CommitError, Observer, OpenError, Opened, Origin, SiteId, Store, TableName};
 use sd_notify::NotifyState;
 use tokio::task::JoinSet;
 
@@ -197,23 +195,8 @@ fn open_store(config: &TableConfig, options: &Options) -> Result<Store, Failure>
     if let Origin::Backup { .. } = &origin {
         tracing::warn!(table = %config.table, ?origin, "the state was rescued from its backup");
     }
-    check_source(store.state(), config)?;
+    super::check_source(store.state(), config).map_err(|message| Failure::new(Exit::Config, message))?;
     Ok(store)
-}
-
-/// A state says what was sent from one source; of another source it says nothing.
-pub(super) fn check_source(state: &State, config: &TableConfig) -> Result<(), Failure> {
-    if state.source.is_empty() || state.source == config.source_id {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Exit::Config,
-        format!(
-            "the state of table {} belongs to source '{}', and the configuration names '{}'; if it is the same \
-             source under another name, set `id = \"{}\"` under [source], else choose another --state-dir",
-            config.table, state.source, config.source_id, state.source
-        ),
-    ))
 }
 
 /// A daemon waits for a sink that is away; a one-shot run gives up soon.

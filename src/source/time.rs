@@ -54,6 +54,12 @@ impl TimeReader {
         Self::new(TimeZone::UTC, Fold::Earlier, None)
     }
 
+    /// The same zone and policy for texts in ISO 8601 and its relatives, whatever the source writes.
+    #[must_use]
+    pub fn iso(&self) -> Self {
+        Self { format: None, ..self.clone() }
+    }
+
     /// The zone in which times without an offset are taken.
     #[must_use]
     pub fn zone(&self) -> &TimeZone {

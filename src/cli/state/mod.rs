@@ -1,0 +1,27 @@
+//! `livecosmos state …`: looking at what is remembered of each site, and changing it.
+
+mod change;
+mod difference;
+mod document;
+mod export;
+mod import;
+mod look;
+mod pickle;
+mod show;
+mod undo;
+mod verify;
+
+use super::args::{CommonArgs, StateCommand};
+use super::print::Failure;
+use crate::exit::Exit;
+
+/// Runs the command.
+pub(super) fn run(command: &StateCommand, common: &CommonArgs) -> Result<Exit, Failure> {
+    match command {
+        StateCommand::Show(names) => show::run(names, common),
+        StateCommand::Verify(names) => verify::run(names, common),
+        StateCommand::Export(table) => export::run(table, common),
+        StateCommand::Import { table, file, change } => import::run(table, file, change.yes, common),
+        StateCommand::Undo { table, change } => undo::run(table, change.yes, common),
+    }
+}
