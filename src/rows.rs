@@ -235,20 +235,16 @@ pub struct Batch {
     pub rows: Rows,
     /// The cursor after the last row.
     pub to: Cursor,
-    /// It ends because it is full, and more rows of the site follow.
+    /// It ends because there was no more room: more rows of the site may follow. The last batch of a site
+    /// in a pass is never cut.
     pub is_cut: bool,
 }
 
 impl Batch {
-    /// The earliest and the latest time in the batch.
-    ///
-    /// # Panics
-    /// When the batch is empty, which no source yields.
+    /// The earliest and the latest time in the batch; `None` where it is empty, which no source yields.
     #[must_use]
-    pub fn time_range(&self) -> (Time, Time) {
+    pub fn time_range(&self) -> Option<(Time, Time)> {
         let times = self.rows.times().iter().map(|row| row.time);
-        let first = times.clone().min().expect("a batch has a row");
-        let last = times.max().expect("a batch has a row");
-        (first, last)
+        times.clone().min().zip(times.max())
     }
 }

@@ -37,7 +37,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use livecosmos_state::{ChainName, CommitError, Cursor, FillKind, Intent, Observer, SiteId, Store};
+use livecosmos_state::{ChainName, CommitError, Cursor, FillKind, Intent, Observer, SiteId, Store, Time};
 
 pub use limits::Shared;
 pub use pass::{PassError, PassReport, Totals};
@@ -98,7 +98,7 @@ pub enum Fallback {
         seconds: i64,
     },
     /// With the first row at or after this time.
-    At(livecosmos_state::Time),
+    At(Time),
     /// At the beginning.
     All,
 }
@@ -269,7 +269,7 @@ impl LiveUploader {
         let object = self.object(&parcel, &intent, generation, encoded);
         match self.put(&site, &chain, &intent.key, &object).await? {
             PutOutcome::Stored => {
-                let has_jumped = intent.next.is_some();
+                let has_jumped = chain == ChainName::LIVE && intent.next.is_some();
                 self.journal.defer(Change::Stored { site, chain, intent: Box::new(intent), rows });
                 Ok(if has_jumped { Step::Jumped { stored_bytes } } else { Step::Stored { stored_bytes } })
             }
@@ -308,7 +308,7 @@ impl LiveUploader {
         ours.advance(&intent);
         if found.position == ours && self.is_stored(&intent).await? {
             // Our own put, whose reply was lost.
-            let has_jumped = intent.next.is_some();
+            let has_jumped = *chain == ChainName::LIVE && intent.next.is_some();
             let (site, chain, intent) = (site.clone(), chain.clone(), Box::new(intent));
             self.journal.defer(Change::Stored { site, chain, intent, rows });
             return Ok(if has_jumped { Step::Moved } else { Step::Stored { stored_bytes: 0 } });
@@ -381,12 +381,12 @@ impl LiveUploader {
         let Position { seq, cursor: from, .. } = self.position(&batch.site, chain);
         Intent {
             seq,
-            from,
             to: batch.to.clone(),
             next: next.clone(),
             key: self.settings.key.key(&batch.site, &self.settings.table, chain, seq, &self.extension()),
             rows: batch.rows.len() as u64,
-            last_data: batch.time_range().1,
+            last_data: batch.time_range().map_or_else(|| front_of(&from), |(_, last)| last),
+            from,
             digest: encoded.digest,
             since: self.clock.now(),
         }
@@ -449,6 +449,14 @@ impl LiveUploader {
 
     fn confirmed(&self) -> std::sync::MutexGuard<'_, HashSet<(SiteId, ChainName)>> {
         self.confirmed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The time at which an object without rows stands.
+fn front_of(cursor: &Cursor) -> Time {
+    match cursor {
+        Cursor::Row { time, .. } => *time,
+        Cursor::Start | Cursor::File { .. } => Time::MIN,
     }
 }
 

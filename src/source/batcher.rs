@@ -135,7 +135,7 @@ impl Batcher {
             .filter(|(index, open)| !tied(*index, open))
             .max_by_key(|(_, open)| open.held_bytes);
         let Some((index, _)) = largest else { return Ok(()) };
-        self.close(Slot(index), intake)
+        self.end_batch(Slot(index), true, intake)
     }
 }
 

@@ -58,6 +58,18 @@ impl LiveUploader {
         Ok((resume, sieve))
     }
 
+    /// The end of the fill, if `batch` is the last of it.
+    ///
+    /// It stands in the metadata of the last object: who finds the chain later, with an old state or none,
+    /// knows that nothing is missing, and that what appears there from now on comes late.
+    pub(super) fn end_of_fill(&self, batch: &Batch, chain: &ChainName) -> Option<Cursor> {
+        self.journal.read(|state| {
+            let fill = state.sites.get(&batch.site)?.fills.get(chain)?;
+            let is_range = matches!(fill.kind, FillKind::CatchUp | FillKind::Resend);
+            (is_range && !batch.is_cut).then(|| fill.until.clone())
+        })
+    }
+
     /// Where the live chain goes on behind `batch`, if it should leave what follows to a fill: the batch
     /// is full, so there is more, and all of it is old.
     ///
@@ -65,7 +77,7 @@ impl LiveUploader {
     /// it, and the sink alone can tell of it.
     pub(super) fn jump(&self, batch: &Batch, now: Time) -> Option<Cursor> {
         let fresh = shift(now, -self.settings.catch_up_after_s?);
-        let is_backlog = batch.is_cut && batch.time_range().1 < fresh;
+        let is_backlog = batch.is_cut && batch.time_range().is_some_and(|(_, last)| last < fresh);
         let has_room = self.journal.read(|state| {
             let fills = state.sites.get(&batch.site).map(|site| site.fills.values());
             fills.is_none_or(|fills| fills.filter(|fill| fill.kind == FillKind::CatchUp).count() < HOLES_MAX)

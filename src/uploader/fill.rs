@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use livecosmos_state::{ChainName, CommitError, Cursor, FileId, Fill, SiteId, SourceFile, State, Time};
+use livecosmos_state::{
+    ChainName, CommitError, Cursor, FileId, Fill, FillKind, SiteId, SourceFile, State, Time,
+};
 
-use super::LiveUploader;
 use super::change::Change;
 use super::errand::Errand;
 use super::intake::Lanes;
+use super::limits::Loan;
 use super::pass::{Outcomes, PassError, PassReport};
+use super::{LiveUploader, Parcel, Step};
+use crate::rows::{Batch, Rows, Schema};
 use crate::source::{Pass, Source, SourceError, Start};
 
 /// Batches of one site's fill before it is the next site's turn.
@@ -116,7 +120,7 @@ impl LiveUploader {
         } else if outcomes.is_clean() {
             self.pauses_beside().is_well(site);
         }
-        if was_read && outcomes.is_clean() {
+        if was_read && outcomes.is_clean() && self.has_ended(site, chain, fill, outcomes).await {
             tracing::info!(table = %self.settings.table, %site, %chain, "fill is done");
             // Its part of the lookback window is looked at from now on.
             self.is_late_behind.store(true, Ordering::Relaxed);
@@ -126,6 +130,31 @@ impl LiveUploader {
             outcomes.abort(error.into());
         }
         outcomes.report(read.unwrap_or_default())
+    }
+}
+
+impl LiveUploader {
+    /// Sees to it that the sink knows the end of a fill that sends all of its range: where no row was
+    /// left to carry it, an object without rows does.
+    async fn has_ended(&self, site: &SiteId, chain: &ChainName, fill: &Fill, outcomes: &Outcomes) -> bool {
+        let is_range = matches!(fill.kind, FillKind::CatchUp | FillKind::Resend);
+        let position = self.position(site, chain);
+        if !is_range || position.cursor == fill.until {
+            return true;
+        }
+        let time_column = self.settings.time_column.as_str().into();
+        let schema = Arc::new(Schema { columns: [time_column].into(), time: 0, site: None });
+        let batch = Batch { site: site.clone(), rows: Rows::new(schema), to: position.cursor, is_cut: false };
+        let parcel = Parcel { chain: chain.clone(), batch, next: Some(fill.until.clone()) };
+        match self.store(parcel, &mut Loan::none()).await {
+            Ok(Step::Stored { .. }) => true,
+            Ok(Step::Jumped { .. } | Step::Moved) => false,
+            Err(error) => {
+                outcomes.failed(site, error);
+                self.pauses_beside().fail(site, self.clock.now());
+                false
+            }
+        }
     }
 }
 

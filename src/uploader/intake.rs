@@ -169,9 +169,10 @@ impl Intake for Lanes {
         }
         self.batches += 1;
         let memory = self.runtime.block_on(self.uploader.shared.borrow(&batch.rows))?;
-        let next = match self.errand {
+        let next = match &self.errand {
             Errand::Live => self.uploader.jump(&batch, self.now),
-            Errand::Late | Errand::Fill(_) => None,
+            Errand::Late => None,
+            Errand::Fill(chain) => self.uploader.end_of_fill(&batch, chain),
         };
         self.outcomes.begin();
         let parcel = Parcel { chain: self.errand.chain(), batch, next };

@@ -98,9 +98,10 @@ impl LiveUploader {
             let site = state.sites.get(id)?;
             let first = lookback.first(site.last_data?);
             match site.ledger_from {
+                // Nothing is known of the rows before the front: what it jumped over is a fill's.
                 None => Some(Change::Watched {
                     site: id.clone(),
-                    from: just_after(site.last_data?),
+                    from: just_after(front(site)?),
                     rows: Sent::default(),
                 }),
                 Some(from) => {
@@ -115,16 +116,25 @@ impl LiveUploader {
     }
 }
 
+/// The latest time that the live chain covers.
+fn front(site: &Site) -> Option<Time> {
+    let reached = match site.live.cursor {
+        Cursor::Row { time, .. } => Some(time),
+        Cursor::Start | Cursor::File { .. } => None,
+    };
+    site.last_data.max(reached)
+}
+
 /// What a source reads of the window; `None` where there is none yet.
 trait Late {
     fn resume_late(&self, lookback: Lookback) -> Option<Resume>;
 }
 
 impl Late for Site {
-    /// A backlog that a fill still sends is no part of it, nor is what a first run left out.
+    /// What a fill still sends is no part of it, nor is what a first run left out.
     fn resume_late(&self, lookback: Lookback) -> Option<Resume> {
         let live = Position::of(self, &ChainName::LIVE)?;
-        let holes = self.fills.values().filter(|fill| fill.kind == FillKind::CatchUp);
+        let holes = self.fills.values().filter(|fill| fill.kind != FillKind::Resend);
         let behind_holes = holes.filter_map(|fill| match &fill.until {
             Cursor::Row { time, .. } => Some(*time),
             Cursor::Start | Cursor::File { .. } => None,

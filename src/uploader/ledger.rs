@@ -36,10 +36,9 @@ impl LiveUploader {
         let recent = self.recent(&batch.site);
         // What is sent again is known already.
         let is_resend = self.kind_of(&batch.site, chain) == Some(FillKind::Resend);
-        let newest = batch.time_range().1;
-        let first = recent.filter(|_| !is_resend).map(|recent| {
-            let watermark = recent.watermark.map_or(newest, |watermark| watermark.max(newest));
-            shift(watermark, -recent.seconds)
+        let newest = batch.time_range().map(|(_, newest)| newest);
+        let first = recent.filter(|_| !is_resend).and_then(|Recent { seconds, watermark }| {
+            watermark.max(newest).map(|watermark| shift(watermark, -seconds))
         });
         Noting { tie_column: self.settings.tie_column.clone(), first }
     }

@@ -58,19 +58,25 @@ impl Shared {
         let bytes = rows.held_bytes() + payload_bytes_expected(rows);
         let kib = kib(bytes).min(self.memory_kib_max);
         let permit = Arc::clone(&self.memory).acquire_many_owned(kib).await.map_err(|_| Stopped)?;
-        Ok(Loan(permit))
+        Ok(Loan(Some(permit)))
     }
 }
 
 /// Memory borrowed from the budget; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Loan(OwnedSemaphorePermit);
+pub(super) struct Loan(Option<OwnedSemaphorePermit>);
 
 impl Loan {
+    /// For what needs next to nothing.
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+
     /// Gives back all but `bytes`.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
-        let surplus = self.0.num_permits().saturating_sub(kib(bytes) as usize);
-        drop(self.0.split(surplus));
+        let Some(permit) = &mut self.0 else { return };
+        let surplus = permit.num_permits().saturating_sub(kib(bytes) as usize);
+        drop(permit.split(surplus));
     }
 }
 

@@ -183,7 +183,7 @@ impl Intake for Rehearsal {
         })?;
         let extension = format!("{}{}", self.settings.format.extension(), compression.extension());
         let plan = self.plans.entry(batch.site.clone()).or_default();
-        let (first, last) = batch.time_range();
+        let (first, last) = batch.time_range().unzip();
         let seq = plan.seq + plan.objects;
         if plan.keys.len() < KEYS_SHOWN_MAX {
             let live = ChainName::LIVE;
@@ -192,8 +192,8 @@ impl Intake for Rehearsal {
         plan.objects += 1;
         plan.rows += batch.rows.len() as u64;
         plan.stored_bytes += encoded.bytes.len() as u64;
-        plan.first = Some(plan.first.map_or(first, |earlier| earlier.min(first)));
-        plan.last = plan.last.max(Some(last));
+        plan.first = plan.first.into_iter().chain(first).min();
+        plan.last = plan.last.max(last);
         Ok(())
     }
 

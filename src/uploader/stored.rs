@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use livecosmos_state::{ChainName, Cursor, Fill, Ledger, SiteId, Time};
 
+use super::adopt::{Found, Recent};
 use super::change::{Change, Position, Sent};
 use super::ledger::Sieve;
-use super::{LiveUploader, Lookback, Settings, SiteError, retry};
+use super::{LiveUploader, Settings, SiteError, retry};
 use crate::clock::just_after;
 use crate::sink::Facts;
 
@@ -32,41 +33,36 @@ impl LiveUploader {
 
     /// Builds the state of a site that the state does not know from what the sink holds of it, and says
     /// where its live chain ends.
+    ///
+    /// All is read before anything is remembered: a half of it would be taken for the whole.
     pub(super) async fn found_in_sink(&self, site: &SiteId) -> Result<Position, SiteError> {
-        let live =
-            self.chain(site, &ChainName::LIVE).catch_up(Position::start(None), self.recent(site)).await?;
+        let start = || Position::start(None);
+        let live = self.chain(site, &ChainName::LIVE).catch_up(start(), self.recent(site)).await?;
         let position = live.position.clone();
         if position.seq == 0 {
             return Ok(position);
         }
-        self.journal.defer(Change::Admitted { site: site.clone(), position: live.position });
-        if let Some(lookback) = self.settings.lookback {
-            self.rebuild_ledger(site, lookback, live.recent).await?;
+        let mut chains = Vec::new();
+        let mut watched = None;
+        if let (Some(lookback), Some(watermark)) = (self.settings.lookback, position.last_data) {
+            let recent = Some(Recent { seconds: lookback.seconds, watermark: Some(watermark) });
+            for chain in self.chains_beside(site).await? {
+                let found = self.chain(site, &chain).catch_up(start(), recent).await?;
+                chains.push((chain, found));
+            }
+            let keys =
+                chains.iter().fold(live.recent, |keys, (_, found)| [keys, found.recent.clone()].concat());
+            let (site, from) = (site.clone(), lookback.first(watermark));
+            watched = Some(Change::Watched { site, from, rows: self.rows_of(&keys).await? });
         }
-        Ok(position)
-    }
-
-    /// Makes the ledger of a site from the objects of its chains; these are then known to their ends.
-    async fn rebuild_ledger(
-        &self,
-        site: &SiteId,
-        lookback: Lookback,
-        mut recent: Vec<String>,
-    ) -> Result<(), SiteError> {
-        for chain in self.chains_beside(site).await? {
-            let found =
-                self.chain(site, &chain).catch_up(self.position(site, &chain), self.recent(site)).await?;
-            recent.extend(found.recent);
-            let (position, rows) = (found.position, Sent::default());
+        self.journal.defer(Change::Admitted { site: site.clone(), position: live.position });
+        for (chain, Found { position, .. }) in chains {
             self.confirmed().insert((site.clone(), chain.clone()));
+            let rows = Sent::default();
             self.journal.defer(Change::Adopted { site: site.clone(), chain, position, rows });
         }
-        let rows = self.rows_of(&recent).await?;
-        let watermark = self.position(site, &ChainName::LIVE).last_data;
-        if let Some(from) = watermark.map(|watermark| lookback.first(watermark)) {
-            self.journal.defer(Change::Watched { site: site.clone(), from, rows });
-        }
-        Ok(())
+        watched.into_iter().for_each(|watched| self.journal.defer(watched));
+        Ok(position)
     }
 
     /// The chains of the site in the sink, but for the live one.

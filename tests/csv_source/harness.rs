@@ -188,7 +188,7 @@ impl Intake for Uploader {
         self.batch_files.push(file);
         self.stored.extend(lines(&batch));
         let standing = self.durable.sites.get_mut(&batch.site).expect("a site is asked for before its batch");
-        standing.last_data = standing.last_data.max(Some(batch.time_range().1));
+        standing.last_data = standing.last_data.max(batch.time_range().map(|(_, last)| last));
         standing.cursor = Some(batch.to.clone());
         match standing.ahead.iter_mut().find(|ahead| ahead.file == file) {
             Some(ahead) => {

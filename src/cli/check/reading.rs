@@ -53,7 +53,8 @@ impl Intake for Seen {
     }
 
     fn batch(&mut self, batch: Batch) -> Result<(), Stopped> {
-        self.first = Some((batch.site.clone(), batch.time_range().0, batch.rows.schema().columns.len()));
+        let first = batch.time_range().map(|(first, _)| first);
+        self.first = first.map(|first| (batch.site.clone(), first, batch.rows.schema().columns.len()));
         Err(Stopped)
     }
 

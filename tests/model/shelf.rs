@@ -1,0 +1,210 @@
+//! A sink in memory whose every request may go wrong, and that can be copied between any two of them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use livecosmos::sink::{Facts, Guard, Object, PutOutcome, Sink, SinkError};
+
+pub(crate) type Objects = BTreeMap<String, Object>;
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+type Intrusion = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What becomes of requests in a run: decided by the number of the request.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Faults {
+    /// One request in so many fails; none for 0.
+    pub(crate) one_in: u64,
+    pub(crate) seed: u64,
+}
+
+/// The shelf, shared by all daemons.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    pub(crate) objects: Mutex<Objects>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    faults: Faults,
+    requests: u64,
+    /// At this request the world is copied, as a power cut would leave it.
+    crash_at: Option<u64>,
+    state_dir: PathBuf,
+    crash: Option<(Objects, Files)>,
+    /// At this put another daemon goes first.
+    intrude_at: Option<(u64, Intrusion)>,
+    log: Vec<String>,
+}
+
+impl Shelf {
+    /// Begins a run of the daemon whose state lies in `state_dir`.
+    pub(crate) fn begin(&self, state_dir: &Path, faults: Faults, crash_at: Option<u64>) {
+        let mut inner = self.inner();
+        (inner.faults, inner.requests, inner.crash_at) = (faults, 0, crash_at);
+        (inner.crash, inner.intrude_at) = (None, None);
+        state_dir.clone_into(&mut inner.state_dir);
+    }
+
+    /// Lets another daemon go first at the request of that number.
+    pub(crate) fn intrude(&self, at: u64, intrusion: Intrusion) {
+        self.inner().intrude_at = Some((at, intrusion));
+    }
+
+    /// What a crash at the chosen request would have left, if the run came that far.
+    pub(crate) fn take_crash(&self) -> Option<(Objects, Files)> {
+        self.inner().crash.take()
+    }
+
+    pub(crate) fn take_log(&self) -> Vec<String> {
+        std::mem::take(&mut self.inner().log)
+    }
+
+    pub(crate) fn objects(&self) -> MutexGuard<'_, Objects> {
+        self.objects.lock().expect("no request panics")
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no request panics")
+    }
+
+    /// Counts a request, and says whether it goes wrong, and how.
+    async fn request(&self, what: &str, key: &str) -> Fate {
+        let (fate, intrusion) = {
+            let mut inner = self.inner();
+            inner.requests += 1;
+            let number = inner.requests;
+            let fate = inner.faults.fate(number);
+            inner.log.push(format!("    {number}: {what} {key} {fate:?}"));
+            let is_time = inner.intrude_at.as_ref().is_some_and(|(at, _)| *at <= number);
+            (fate, if is_time { inner.intrude_at.take() } else { None })
+        };
+        self.crash_point();
+        if let Some((_, intrusion)) = intrusion {
+            intrusion.await;
+        }
+        fate
+    }
+
+    /// The world between two effects.
+    fn crash_point(&self) {
+        let objects = self.objects().clone();
+        let mut inner = self.inner();
+        if inner.crash.is_none() && inner.crash_at.is_some_and(|at| at <= inner.requests) {
+            let files = read_folder(&inner.state_dir);
+            inner.log.push("    -- the process stops here".to_owned());
+            inner.crash = Some((objects, files));
+        }
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Fine,
+    RequestLost,
+    ReplyLost,
+    Refused,
+}
+
+impl Faults {
+    fn fate(self, number: u64) -> Fate {
+        let draw = crate::random::mix(self.seed ^ number);
+        if self.one_in == 0 || !draw.is_multiple_of(self.one_in) {
+            return Fate::Fine;
+        }
+        [Fate::RequestLost, Fate::ReplyLost, Fate::ReplyLost, Fate::Refused][(draw >> 32) as usize % 4]
+    }
+}
+
+impl Fate {
+    fn before(self) -> Result<(), SinkError> {
+        match self {
+            Self::RequestLost => Err(SinkError::Retry("request lost".into())),
+            Self::Refused => Err(SinkError::Denied("access denied for a while".into())),
+            Self::Fine | Self::ReplyLost => Ok(()),
+        }
+    }
+
+    fn after(self) -> Result<(), SinkError> {
+        if self == Self::ReplyLost { Err(SinkError::Retry("reply lost".into())) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Sink for Shelf {
+    async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
+        let fate = self.request("put", key).await;
+        fate.before()?;
+        let is_taken = self.objects().contains_key(key);
+        if !is_taken {
+            self.objects().insert(key.to_owned(), object.clone());
+        }
+        self.crash_point();
+        fate.after()?;
+        Ok(if is_taken { PutOutcome::Exists } else { PutOutcome::Stored })
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Facts>, SinkError> {
+        let fate = self.request("head", key).await;
+        fate.before()?;
+        fate.after()?;
+        Ok(self.objects().get(key).map(|object| (*object.facts).clone()))
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<(Facts, Bytes)>, SinkError> {
+        let fate = self.request("get", key).await;
+        fate.before()?;
+        fate.after()?;
+        Ok(self.objects().get(key).map(|object| ((*object.facts).clone(), object.bytes.clone())))
+    }
+
+    async fn list(&self, prefix: &str, from: &str, keys_max: usize) -> Result<Vec<String>, SinkError> {
+        let fate = self.request("list", from).await;
+        fate.before()?;
+        fate.after()?;
+        let objects = self.objects();
+        let keys = objects.range(from.to_owned()..).map(|(key, _)| key).filter(|key| key.starts_with(prefix));
+        Ok(keys.take(keys_max).cloned().collect())
+    }
+
+    async fn probe(&self) -> Result<Guard, SinkError> {
+        Ok(Guard::CreateIfAbsent)
+    }
+
+    fn describe(&self) -> &'static str {
+        "shelf"
+    }
+}
+
+/// The files of a state, by name. One may vanish between the listing and the look.
+pub(crate) fn read_folder(dir: &Path) -> Files {
+    let mut files = Files::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let (false, Ok(bytes)) = (name.ends_with("lock"), std::fs::read(entry.path())) {
+            files.insert(name, bytes);
+        }
+    }
+    files
+}
+
+/// Makes `files` the state in `dir`.
+#[expect(clippy::disallowed_methods, reason = "a state of a test, gone with it")]
+pub(crate) fn write_folder(dir: &Path, files: &Files) {
+    let _ = std::fs::remove_dir_all(dir);
+    std::fs::create_dir_all(dir).expect("a new folder");
+    for (name, bytes) in files {
+        std::fs::write(dir.join(name), bytes).expect("room for a state");
+    }
+}
+
+/// Shared by the daemons of a history.
+pub(crate) fn shelf() -> Arc<Shelf> {
+    Arc::new(Shelf::default())
+}
