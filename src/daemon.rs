@@ -41,7 +41,7 @@ pub struct Options {
 }
 
 /// Retries of a run that is to end by itself.
-const RETRY_ONCE: RetryPolicy = RetryPolicy {
+pub(crate) const RETRY_ONCE: RetryPolicy = RetryPolicy {
     wait_min: Duration::from_millis(200),
     wait_max: Duration::from_secs(3),
     wait_total_max: Duration::from_secs(10),

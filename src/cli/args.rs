@@ -143,12 +143,35 @@ pub(super) enum Command {
     /// the live chain is not touched. If this is cut short, the next run or daemon goes on with it.
     Backfill(BackfillArgs),
 
+    /// Read every object again and check it, and that no chain has a gap or an overlap
+    ///
+    /// Compares each object's bytes, rows and times with what it says of itself, and where it begins with
+    /// where the one before it ends. Changes nothing; a daemon may be running. Ends with 3 if anything is
+    /// wrong.
+    Verify(InspectArgs),
+
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell.
         #[arg(value_enum)]
         shell: Shell,
     },
+}
+
+/// What is looked at in sinks.
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// The configuration, a TOML file.
+    #[arg(value_name = "CONFIG")]
+    pub(super) config: PathBuf,
+
+    /// Tables of the configuration, or `all`.
+    #[arg(required = true, value_name = "TABLE")]
+    pub(super) tables: Vec<String>,
+
+    /// Look at this site only; may be given again.
+    #[arg(long = "site", value_name = "SITE", value_parser = SiteId::parse)]
+    pub(super) sites: Vec<SiteId>,
 }
 
 /// What older rows to send.

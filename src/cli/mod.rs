@@ -5,9 +5,11 @@ mod backfill;
 mod check;
 mod confirm;
 mod follow;
+mod inspect;
 mod print;
 mod state;
 mod state_dir;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -46,6 +48,7 @@ fn dispatch(line: CommandLine) -> Result<Exit, Failure> {
         Some(Command::State(command)) => state::run(&command, &common),
         Some(Command::Check { config, offline }) => check::run(&config, offline, &common),
         Some(Command::Backfill(args)) => backfill::run(&args, &common),
+        Some(Command::Verify(args)) => verify::run(&args, &common),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), PROGRAM, &mut script);

@@ -152,9 +152,15 @@ impl DayCounts {
         for time in times {
             *days.entry(Day::of(time)).or_default() += 1;
         }
+        Self::from_days(&days)
+    }
+
+    /// The same of rows that are counted already.
+    #[must_use]
+    pub fn from_days(days: &BTreeMap<Day, u64>) -> Self {
         let mut runs: Vec<Run> = Vec::new();
         for (day, rows) in days {
-            push(&mut runs, Run { first: day, days: 1, rows });
+            push(&mut runs, Run { first: *day, days: 1, rows: *rows });
         }
         Self { runs: runs.into() }
     }
