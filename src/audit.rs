@@ -1,9 +1,12 @@
 //! Looks at what a table has in its sink, from end to end. Changes nothing and needs no lock.
 
 mod chain;
+mod compare;
+mod count;
 mod listing;
 mod object;
 mod report;
+mod tally;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +14,11 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 use livecosmos_state::{SiteId, TableName};
 
+pub use compare::{DayCompared, Verdict, compare};
+pub use count::{Counts, SiteCount, SitePlan, count};
 pub use report::{ChainSummary, Finding, HoleSummary, Report, Trouble};
+
+pub use tally::{FirstLive, SiteTally, Tally};
 
 use crate::key::KeyTemplate;
 use crate::sink::Sink;
