@@ -136,6 +136,14 @@ async fn rehearse_table(config: TableConfig, options: &Options) -> Result<Plan, 
     planned.map_err(|error| Failure::new(Exit::Unexpected, error))?.map_err(Failure::from)
 }
 
+/// What is remembered of a table, without its lock: a daemon may be at work.
+///
+/// # Errors
+/// The exit code and a message.
+pub fn look_at_state(dir: &Path, config: &TableConfig) -> Result<State, (Exit, String)> {
+    state_as_it_is(dir, config).map_err(|Failure { exit, message }| (exit, message))
+}
+
 /// The state without its lock: a dry run may look while a daemon works.
 fn state_as_it_is(dir: &Path, config: &TableConfig) -> Result<State, Failure> {
     let inspection = livecosmos_state::inspect(dir, &config.table);

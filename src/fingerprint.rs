@@ -42,19 +42,6 @@ pub fn of_payload(
     Ok(found)
 }
 
-/// Time of each row of a stored payload, in their order.
-///
-/// # Errors
-/// [`ReadError`] as [`PayloadReader`].
-pub fn times_of_payload(stored: &[u8], time_column: &str) -> Result<Vec<Time>, ReadError> {
-    let mut reader = PayloadReader::new(stored, time_column)?;
-    let mut found = Vec::new();
-    while let Some(rows) = reader.next_rows()? {
-        found.extend(rows.times().iter().map(|row| row.time));
-    }
-    Ok(found)
-}
-
 /// Prints rows of one schema.
 struct Printer {
     /// Columns but that of the times, in the order of their names.

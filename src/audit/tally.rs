@@ -8,7 +8,7 @@ use livecosmos_state::{ChainName, SiteId, Time};
 
 use super::Subject;
 use super::listing::{Listed, Place};
-use crate::fingerprint;
+use crate::payload::{PayloadReader, ReadError};
 use crate::sink::{Day, DayCounts, Facts, SinkError};
 use crate::uploader::{SiteError, settle};
 
@@ -97,15 +97,24 @@ impl Subject {
             Err(error) => return Err(error),
         };
         let time_column = facts.contents.time_column.as_deref().unwrap_or(&self.time_column).to_owned();
-        let read = tokio::task::spawn_blocking(move || {
-            fingerprint::times_of_payload(&stored, &time_column).map(DayCounts::of)
-        });
+        let read = tokio::task::spawn_blocking(move || days_in_payload(&stored, &time_column));
         Ok(match read.await {
             Ok(Ok(days)) => Outcome::Days(facts, days),
             Ok(Err(error)) => Outcome::Unknown(error.to_string()),
             Err(error) => Outcome::Unknown(error.to_string()),
         })
     }
+}
+
+fn days_in_payload(stored: &[u8], time_column: &str) -> Result<DayCounts, ReadError> {
+    let mut reader = PayloadReader::new(stored, time_column)?;
+    let mut days: BTreeMap<Day, u64> = BTreeMap::new();
+    while let Some(rows) = reader.next_rows()? {
+        for row in rows.times() {
+            *days.entry(Day::of(row.time)).or_default() += 1;
+        }
+    }
+    Ok(DayCounts::from_days(&days))
 }
 
 struct Counted {

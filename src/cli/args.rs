@@ -150,6 +150,13 @@ pub(super) enum Command {
     /// wrong.
     Verify(InspectArgs),
 
+    /// Count rows by site and day in source and sink, and show where they differ
+    ///
+    /// The source is read as far as the daemon has passed it; of the sink's objects only what they say of
+    /// themselves. Changes nothing without --repair; a daemon may be running then. Ends with 3 if there is a
+    /// difference.
+    Reconcile(ReconcileArgs),
+
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell.
@@ -172,6 +179,44 @@ pub(super) struct InspectArgs {
     /// Look at this site only; may be given again.
     #[arg(long = "site", value_name = "SITE", value_parser = SiteId::parse)]
     pub(super) sites: Vec<SiteId>,
+}
+
+/// What is compared.
+#[derive(Debug, Args)]
+pub(super) struct ReconcileArgs {
+    /// The configuration, a TOML file.
+    #[arg(value_name = "CONFIG")]
+    pub(super) config: PathBuf,
+
+    /// A table of the configuration.
+    #[arg(value_name = "TABLE")]
+    pub(super) table: String,
+
+    /// Compare this site only; may be given again.
+    #[arg(long = "site", value_name = "SITE", value_parser = SiteId::parse)]
+    pub(super) sites: Vec<SiteId>,
+
+    /// Compare from the day on that holds this time: a date, or a date with its time.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(super) from: Option<Time>,
+
+    /// Compare the days before this time.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(super) to: Option<Time>,
+
+    /// Show every day, also where nothing differs.
+    #[arg(long)]
+    pub(super) all: bool,
+
+    /// Send the rows that are missing in the sink, and no others.
+    ///
+    /// Needs the table's lock: stop its daemon first.
+    #[arg(long)]
+    pub(super) repair: bool,
+
+    /// Do not ask.
+    #[arg(long, requires = "repair")]
+    pub(super) yes: bool,
 }
 
 /// What older rows to send.

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use livecosmos_state::SiteId;
 use tokio::runtime::Runtime;
 
 use super::args::InspectArgs;
@@ -38,7 +39,7 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
 pub(super) async fn subject(
     config: &Config,
     table: &TableConfig,
-    args: &InspectArgs,
+    sites: &[SiteId],
 ) -> Result<Subject, Failure> {
     let sink = sink::open(&table.sink).await.map_err(|error| Failure::new(Exit::from(&error), error))?;
     let others = config.tables().filter(|other| other.table != table.table && other.sink == table.sink);
@@ -47,7 +48,7 @@ pub(super) async fn subject(
         key: table.upload.key.clone(),
         sink,
         time_column: table.shape.time_column.clone(),
-        only: (!args.sites.is_empty()).then(|| args.sites.iter().cloned().collect()),
+        only: (!sites.is_empty()).then(|| sites.iter().cloned().collect()),
         neighbours: others.map(|other| (other.table.clone(), other.upload.key.clone())).collect(),
         retry: RETRY_ONCE,
         stop: Stop::default(),
@@ -66,6 +67,19 @@ pub(super) fn failure(error: &SiteError) -> Failure {
 /// Whether anybody sees a bar.
 pub(super) fn has_bar() -> bool {
     std::io::stderr().is_terminal()
+}
+
+/// A sign of life on a terminal, with a number of rows; elsewhere it shows nothing.
+pub(super) fn spinner(what: &str) -> ProgressBar {
+    if !has_bar() {
+        return ProgressBar::hidden();
+    }
+    let spinner = ProgressBar::new_spinner().with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}: {pos} rows") {
+        spinner.set_style(style);
+    }
+    spinner.enable_steady_tick(BAR_TICK);
+    spinner
 }
 
 /// A bar of `total` objects on a terminal; elsewhere it shows nothing.

@@ -73,7 +73,7 @@ pub(super) fn run(args: &InspectArgs, common: &CommonArgs) -> Result<Exit, Failu
     let mut verified = Vec::new();
     for table in &tables {
         let of_table = runtime.block_on(async {
-            let subject = inspect::subject(&config, table, args).await?;
+            let subject = inspect::subject(&config, table, &args.sites).await?;
             let report = verify(&subject).await?;
             Ok::<_, Failure>(spell(&subject, &report))
         })?;
