@@ -90,8 +90,8 @@ impl Follower {
 /// How two places lie to each other, where they are places in the same order.
 pub(super) fn order(one: &Cursor, other: &Cursor) -> Option<std::cmp::Ordering> {
     match (one, other) {
-        (Cursor::Row { time, tie }, Cursor::Row { time: other_time, tie: other_tie }) => {
-            Some((time, tie).cmp(&(other_time, other_tie)))
+        (Cursor::Row { time, tie }, Cursor::Row { time: others, tie: tie_of_other }) => {
+            Some((time, tie).cmp(&(others, tie_of_other)))
         }
         (Cursor::File { file, offset }, Cursor::File { file: other_file, offset: other_offset })
             if file == other_file =>

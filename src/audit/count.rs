@@ -42,7 +42,7 @@ pub struct Counts {
 }
 
 /// Counts the rows of `window`, as `plans` say, with sources from `open`: one pass over a table, one
-/// for each file. `step` is told the rows as they are read.
+/// for each file. `on_rows` is told the rows as they are read.
 ///
 /// # Errors
 /// As a pass of the source.
@@ -52,14 +52,14 @@ pub fn count(
     window: Window,
     now: Time,
     stop: &Stop,
-    step: &dyn Fn(u64),
+    on_rows: &dyn Fn(u64),
     open: impl Fn() -> Result<Box<dyn Source>, SourceError>,
 ) -> Result<Counts, SourceError> {
     let mut counts = Counts::default();
     let parts = plans.values().flat_map(|plan| &plan.parts);
     let files: BTreeSet<Option<FileId>> = parts.map(|(_, until)| file_of(until)).collect();
     for file in files {
-        let mut counter = Counter { plans, window, file, counts: &mut counts, stop, step };
+        let mut counter = Counter { plans, window, file, counts: &mut counts, stop, on_rows };
         let pass = open()?.pass(&start(state, plans, file, now), &mut counter)?;
         counts.notices.extend(pass.faults.into_iter().chain(pass.notices));
     }
@@ -98,7 +98,7 @@ struct Counter<'a> {
     file: Option<FileId>,
     counts: &'a mut Counts,
     stop: &'a Stop,
-    step: &'a dyn Fn(u64),
+    on_rows: &'a dyn Fn(u64),
 }
 
 impl Intake for Counter<'_> {
@@ -118,7 +118,7 @@ impl Intake for Counter<'_> {
 
     fn batch(&mut self, batch: Batch) -> Result<(), Stopped> {
         let Some(plan) = self.plans.get(&batch.site) else { return Ok(()) };
-        (self.step)(batch.rows.len() as u64);
+        (self.on_rows)(batch.rows.len() as u64);
         let count = self.counts.sites.entry(batch.site.clone()).or_default();
         for row in batch.rows.times() {
             let by_day = if plan.is_due(row.time) { &mut count.due } else { &mut count.open };

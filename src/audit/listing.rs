@@ -44,8 +44,8 @@ impl Subject {
 
     async fn page(&self, mut rest: Rest) -> Result<Option<(Vec<Listed>, Rest)>, SiteError> {
         let Some(prefix) = rest.prefixes.front() else { return Ok(None) };
-        let list = || self.sink.list(prefix, &rest.from, PAGE_KEYS);
-        let keys = settle(&self.retry, &self.stop, list).await?;
+        let ask = || self.sink.list(prefix, &rest.from, PAGE_KEYS);
+        let keys = settle(&self.retry, &self.stop, ask).await?;
         rest.from.clear();
         match keys.last() {
             Some(last) if keys.len() == PAGE_KEYS => rest.from = format!("{last}\0"),

@@ -91,7 +91,9 @@ impl Subject {
             }
             Err(error) => vec![(Trouble::Unreadable, format!("reading it failed ({error})"))],
         };
-        troubles.into_iter().for_each(|(trouble, what)| looked.find(trouble, &place.site, what));
+        for (trouble, what) in troubles {
+            looked.find(trouble, &place.site, what);
+        }
         looked.facts = Some(facts);
     }
 }

@@ -127,7 +127,9 @@ impl Report {
     /// Adds what was found under the next key.
     pub(super) fn add(&mut self, looked: Looked) {
         let Looked { place, key, facts, stored_bytes, first_data, findings } = looked;
-        findings.into_iter().for_each(|finding| self.find(finding));
+        for finding in findings {
+            self.find(finding);
+        }
         let Some(place) = place else { return };
         let (site, chain) = (place.site, place.chain);
         let follower = self.followers.entry((site.clone(), chain.clone())).or_default();
@@ -167,7 +169,9 @@ impl Report {
                 findings.push(hole.finding(Trouble::Overlap, what));
             }
         }
-        findings.into_iter().for_each(|finding| self.find(finding));
+        for finding in findings {
+            self.find(finding);
+        }
     }
 
     /// Every chain, by site and name.

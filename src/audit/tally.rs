@@ -83,7 +83,7 @@ impl Subject {
             return Ok(counted(Outcome::Gone));
         }
         if let Some(days) = facts.contents.days.clone().filter(|days| days.rows() == facts.rows) {
-            return Ok(counted(Outcome::Days(facts, days)));
+            return Ok(counted(Outcome::Days(Box::new(facts), days)));
         }
         Ok(counted(self.count_rows(&key, facts).await?))
     }
@@ -99,7 +99,7 @@ impl Subject {
         let time_column = facts.contents.time_column.as_deref().unwrap_or(&self.time_column).to_owned();
         let read = tokio::task::spawn_blocking(move || days_in_payload(&stored, &time_column));
         Ok(match read.await {
-            Ok(Ok(days)) => Outcome::Days(facts, days),
+            Ok(Ok(days)) => Outcome::Days(Box::new(facts), days),
             Ok(Err(error)) => Outcome::Unknown(error.to_string()),
             Err(error) => Outcome::Unknown(error.to_string()),
         })
@@ -124,7 +124,7 @@ struct Counted {
 }
 
 enum Outcome {
-    Days(Facts, DayCounts),
+    Days(Box<Facts>, DayCounts),
     Unknown(String),
     /// It holds no rows that count.
     Gone,

@@ -241,14 +241,14 @@ async fn a_hole_is_compared_with_the_chain_that_fills_it() {
         [(false, None)]
     );
 
-    let half = report_on([jump(100), after(), object(&fill, 0, Some(9), 50)]).await;
-    assert_eq!(troubles(&half), []);
-    assert_eq!(half.holes().map(|hole| hole.is_filled()).collect::<Vec<_>>(), [false]);
+    let begun = report_on([jump(100), after(), object(&fill, 0, Some(9), 50)]).await;
+    assert_eq!(troubles(&begun), []);
+    assert_eq!(begun.holes().map(|hole| hole.is_filled()).collect::<Vec<_>>(), [false]);
 
     let halves = [object(&fill, 0, Some(9), 50), object(&fill, 1, Some(50), 100)];
-    let full = report_on([jump(100), after()].into_iter().chain(halves)).await;
-    assert_eq!(troubles(&full), []);
-    assert_eq!(full.holes().map(|hole| hole.is_filled()).collect::<Vec<_>>(), [true]);
+    let whole = report_on([jump(100), after()].into_iter().chain(halves)).await;
+    assert_eq!(troubles(&whole), []);
+    assert_eq!(whole.holes().map(|hole| hole.is_filled()).collect::<Vec<_>>(), [true]);
 
     let wrong = report_on([jump(100), after(), object(&fill, 0, Some(10), 102)]).await;
     let kinds: Vec<_> = wrong.findings.iter().map(|finding| finding.trouble).collect();

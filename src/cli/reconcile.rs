@@ -108,9 +108,9 @@ impl Work<'_> {
     fn count(&self, state: &State, plans: &BTreeMap<SiteId, SitePlan>) -> Result<Counts, Failure> {
         let spinner = inspect::spinner("reading the source");
         let stop = crate::stop::Stop::default();
-        let (now, step) = (SystemClock.now(), |rows| spinner.inc(rows));
+        let (now, on_rows) = (SystemClock.now(), |rows| spinner.inc(rows));
         let open = || self.table.source.open(self.table.shape.clone());
-        let counts = audit::count(state, plans, self.window(), now, &stop, &step, open);
+        let counts = audit::count(state, plans, self.window(), now, &stop, &on_rows, open);
         spinner.finish_and_clear();
         counts.map_err(|error| Failure::new(Exit::from(&error), error))
     }

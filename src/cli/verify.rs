@@ -102,14 +102,14 @@ fn spell(subject: &Subject, report: &Report) -> VerifiedTable {
         objects: chains.iter().map(|chain| chain.objects).sum(),
         rows: chains.iter().map(|chain| chain.rows).sum(),
         bytes: chains.iter().map(|chain| chain.stored_bytes).sum(),
-        chains: chains.into_iter().map(spell_chain).collect(),
+        chains: chains.iter().map(spell_chain).collect(),
         holes: report.holes().map(|hole| spell_hole(&hole)).collect(),
         findings: report.findings.iter().map(spell_finding).collect(),
         findings_total: report.findings_total,
     }
 }
 
-fn spell_chain(chain: ChainSummary) -> VerifiedChain {
+fn spell_chain(chain: &ChainSummary) -> VerifiedChain {
     VerifiedChain {
         site_id: chain.site.to_string(),
         chain: chain.chain.to_string(),
