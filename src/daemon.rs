@@ -41,7 +41,7 @@ pub struct Options {
 }
 
 /// Retries of a run that is to end by itself.
-const RETRY_ONCE: RetryPolicy = RetryPolicy {
+pub(crate) const RETRY_ONCE: RetryPolicy = RetryPolicy {
     wait_min: Duration::from_millis(200),
     wait_max: Duration::from_secs(3),
     wait_total_max: Duration::from_secs(10),
@@ -134,6 +134,14 @@ async fn rehearse_table(config: TableConfig, options: &Options) -> Result<Plan, 
     let only = options.only.clone();
     let planned = tokio::task::spawn_blocking(move || rehearsal.run(&mut *source, only.as_ref())).await;
     planned.map_err(|error| Failure::new(Exit::Unexpected, error))?.map_err(Failure::from)
+}
+
+/// What is remembered of a table, without its lock: a daemon may be at work.
+///
+/// # Errors
+/// The exit code and a message.
+pub fn look_at_state(dir: &Path, config: &TableConfig) -> Result<State, (Exit, String)> {
+    state_as_it_is(dir, config).map_err(|Failure { exit, message }| (exit, message))
 }
 
 /// The state without its lock: a dry run may look while a daemon works.

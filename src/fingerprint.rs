@@ -24,20 +24,20 @@ pub fn of_rows(rows: &Rows, tie_column: Option<&str>) -> Vec<Fingerprint> {
     (0..rows.len()).map(|row| printer.print(rows, row)).collect()
 }
 
-/// Time and fingerprint of each row of a stored payload, in their order.
+/// Time and fingerprint of each row of a stored payload, in their order, with the tie column `tie`.
 ///
 /// # Errors
 /// [`ReadError`] as [`PayloadReader`].
 pub fn of_payload(
     stored: &[u8],
     time_column: &str,
-    tie_column: Option<&str>,
+    tie: Option<&str>,
 ) -> Result<Vec<(Time, Fingerprint)>, ReadError> {
     let mut reader = PayloadReader::new(stored, time_column)?;
     let mut found = Vec::new();
     while let Some(rows) = reader.next_rows()? {
         let times = rows.times().iter().map(|row| row.time);
-        found.extend(times.zip(of_rows(&rows, tie_column)));
+        found.extend(times.zip(of_rows(&rows, tie)));
     }
     Ok(found)
 }

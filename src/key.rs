@@ -4,6 +4,8 @@
 //! after a crash meets its own key, and never another's. Two tokens are therefore always parted by
 //! a `/`, which no site, table or chain can hold: no two places share a key.
 
+mod place;
+
 use std::fmt;
 
 use livecosmos_state::{ChainName, SiteId, TableName};

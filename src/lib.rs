@@ -2,6 +2,7 @@
 //!
 //! Start reading at [`uploader`]: the whole promise stands there.
 
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;

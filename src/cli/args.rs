@@ -143,12 +143,80 @@ pub(super) enum Command {
     /// the live chain is not touched. If this is cut short, the next run or daemon goes on with it.
     Backfill(BackfillArgs),
 
+    /// Read every object again and check it, and that no chain has a gap or an overlap
+    ///
+    /// Compares each object's bytes, rows and times with what it says of itself, and where it begins with
+    /// where the one before it ends. Changes nothing; a daemon may be running. Ends with 3 if anything is
+    /// wrong.
+    Verify(InspectArgs),
+
+    /// Count rows by site and day in source and sink, and show where they differ
+    ///
+    /// The source is read as far as the daemon has passed it; of the sink's objects only what they say of
+    /// themselves. Changes nothing without --repair; a daemon may be running then. Ends with 3 if there is a
+    /// difference.
+    Reconcile(ReconcileArgs),
+
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell.
         #[arg(value_enum)]
         shell: Shell,
     },
+}
+
+/// What is looked at in sinks.
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// The configuration, a TOML file.
+    #[arg(value_name = "CONFIG")]
+    pub(super) config: PathBuf,
+
+    /// Tables of the configuration, or `all`.
+    #[arg(required = true, value_name = "TABLE")]
+    pub(super) tables: Vec<String>,
+
+    /// Look at this site only; may be given again.
+    #[arg(long = "site", value_name = "SITE", value_parser = SiteId::parse)]
+    pub(super) sites: Vec<SiteId>,
+}
+
+/// What is compared.
+#[derive(Debug, Args)]
+pub(super) struct ReconcileArgs {
+    /// The configuration, a TOML file.
+    #[arg(value_name = "CONFIG")]
+    pub(super) config: PathBuf,
+
+    /// A table of the configuration.
+    #[arg(value_name = "TABLE")]
+    pub(super) table: String,
+
+    /// Compare this site only; may be given again.
+    #[arg(long = "site", value_name = "SITE", value_parser = SiteId::parse)]
+    pub(super) sites: Vec<SiteId>,
+
+    /// Compare from the day on that holds this time: a date, or a date with its time.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(super) from: Option<Time>,
+
+    /// Compare the days before this time.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(super) to: Option<Time>,
+
+    /// Show every day, also where nothing differs.
+    #[arg(long)]
+    pub(super) all: bool,
+
+    /// Send the rows that are missing in the sink, and no others.
+    ///
+    /// Needs the table's lock: stop its daemon first.
+    #[arg(long)]
+    pub(super) repair: bool,
+
+    /// Do not ask.
+    #[arg(long, requires = "repair")]
+    pub(super) yes: bool,
 }
 
 /// What older rows to send.

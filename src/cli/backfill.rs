@@ -64,7 +64,7 @@ fn plan(state: &State, args: &BackfillArgs) -> Result<Vec<NewFill>, (Exit, Strin
         for (number, (after, until)) in parts(state, site, window).into_iter().enumerate() {
             let chain = Chain { cursor: after.clone(), ..Chain::new() };
             let fill = Fill { kind: FillKind::Backfill, since: now, after, until, window, chain };
-            fills.push(NewFill { site: id.clone(), chain: name(now, number), fill });
+            fills.push(NewFill { site: id.clone(), chain: name("backfill", now, number), fill });
         }
     }
     Ok(fills)
@@ -72,7 +72,7 @@ fn plan(state: &State, args: &BackfillArgs) -> Result<Vec<NewFill>, (Exit, Strin
 
 /// The parts of the source behind which the live chain of `site` stands, as far as they may hold rows
 /// of `window`: what lies ahead of it is the live chain's to send.
-fn parts(state: &State, site: &Site, window: Window) -> Vec<(Cursor, Cursor)> {
+pub(super) fn parts(state: &State, site: &Site, window: Window) -> Vec<(Cursor, Cursor)> {
     let row = |time| Cursor::Row { time, tie: Tie::None };
     let reached = match site.live.passed.as_ref().unwrap_or(&site.live.cursor) {
         Cursor::File { .. } => return state.files.iter().filter_map(|file| in_file(file, site)).collect(),
@@ -99,9 +99,9 @@ fn in_file(file: &SourceFile, site: &Site) -> Option<(Cursor, Cursor)> {
 }
 
 /// A name that no other chain has: that of the moment, and of the part.
-fn name(now: Time, number: usize) -> ChainName {
+pub(super) fn name(kind: &str, now: Time, number: usize) -> ChainName {
     let moment: String = now.to_string().chars().filter(char::is_ascii_alphanumeric).collect();
-    let name = format!("backfill-{}-{number}", moment.to_lowercase());
+    let name = format!("{kind}-{}-{number}", moment.to_lowercase());
     ChainName::parse(&name).expect("a name of letters, digits and dashes")
 }
 

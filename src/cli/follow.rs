@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use clap::CommandFactory as _;
-use livecosmos_state::{TableName, Time};
+use livecosmos_state::{SiteId, TableName, Time};
 use serde::Serialize;
 
 use super::args::{CommandLine, CommonArgs, FollowArgs, Output};
@@ -29,7 +29,7 @@ pub(super) fn run(args: &FollowArgs, common: &CommonArgs) -> Result<Exit, Failur
     refuse_command(&path)?;
     let config = Config::load(&path)?;
     let tables = select(&config, &args.tables)?;
-    check_sites(args, &tables)?;
+    check_sites(&args.sites, &tables)?;
     let options = daemon::Options {
         once: args.once,
         only: (!args.sites.is_empty()).then(|| args.sites.iter().cloned().collect()),
@@ -70,10 +70,10 @@ pub(super) fn select(config: &Config, names: &[String]) -> Result<Vec<TableConfi
 }
 
 /// A site that no table may have would be waited for in vain.
-fn check_sites(args: &FollowArgs, tables: &[TableConfig]) -> Result<(), Failure> {
+pub(super) fn check_sites(sites: &[SiteId], tables: &[TableConfig]) -> Result<(), Failure> {
     let may_have =
         |site| tables.iter().any(|table| table.shape.sites.as_ref().is_none_or(|sites| sites.contains(site)));
-    match args.sites.iter().find(|site| !may_have(site)) {
+    match sites.iter().find(|site| !may_have(site)) {
         None => Ok(()),
         Some(site) => {
             let message = format!(

@@ -5,9 +5,12 @@ mod backfill;
 mod check;
 mod confirm;
 mod follow;
+mod inspect;
 mod print;
+mod reconcile;
 mod state;
 mod state_dir;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -46,6 +49,8 @@ fn dispatch(line: CommandLine) -> Result<Exit, Failure> {
         Some(Command::State(command)) => state::run(&command, &common),
         Some(Command::Check { config, offline }) => check::run(&config, offline, &common),
         Some(Command::Backfill(args)) => backfill::run(&args, &common),
+        Some(Command::Reconcile(args)) => reconcile::run(&args, &common),
+        Some(Command::Verify(args)) => verify::run(&args, &common),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), PROGRAM, &mut script);

@@ -13,7 +13,9 @@ fn row_at(time: usize, digits: u8, cells: &[Cell<'_>]) -> Rows {
     let mut rows = Rows::new(Arc::new(Schema { columns: names.into(), time, site: None }));
     let mut values: Vec<(Kind, &str)> = cells.iter().map(|(_, kind, text)| (*kind, *text)).collect();
     values.insert(time, (Kind::Text, ""));
-    values.into_iter().for_each(|(kind, text)| rows.push(kind, text));
+    for (kind, text) in values {
+        rows.push(kind, text);
+    }
     rows.end_row(RowTime { time: Time::new(100, 500_000_000).unwrap(), digits });
     rows
 }

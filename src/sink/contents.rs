@@ -152,9 +152,15 @@ impl DayCounts {
         for time in times {
             *days.entry(Day::of(time)).or_default() += 1;
         }
+        Self::from_days(&days)
+    }
+
+    /// The same of rows that are counted already.
+    #[must_use]
+    pub fn from_days(days: &BTreeMap<Day, u64>) -> Self {
         let mut runs: Vec<Run> = Vec::new();
         for (day, rows) in days {
-            push(&mut runs, Run { first: day, days: 1, rows });
+            push(&mut runs, Run { first: *day, days: 1, rows: *rows });
         }
         Self { runs: runs.into() }
     }
@@ -233,6 +239,33 @@ mod tests {
 
     fn shown(days: &[i64]) -> String {
         DayCounts::of(days.iter().map(|day| time(*day))).to_string()
+    }
+
+    fn metadata_with(contents: &Contents, others_bytes: usize) -> BTreeMap<String, String> {
+        let mut metadata = BTreeMap::from([("o".to_owned(), "x".repeat(others_bytes))]);
+        contents.add_to(&mut metadata);
+        metadata
+    }
+
+    #[test]
+    fn what_does_not_fit_into_metadata_is_left_out() {
+        let every_other_day = |days: i64| DayCounts::of((0..days).map(|day| time(day * 2)));
+        let contents = |days: i64| Contents {
+            first_data: Some(time(0)),
+            days: Some(every_other_day(days)),
+            time_column: Some("T".into()),
+        };
+        let few = metadata_with(&contents(100), 100);
+        assert!(few.contains_key(DAYS) && few.contains_key(FIRST_DATA) && few.contains_key(TIME_COLUMN));
+        let many = metadata_with(&contents(400), 100);
+        assert!(!many.contains_key(DAYS) && many.contains_key(FIRST_DATA), "{many:?}");
+        for others_bytes in 0..2100 {
+            let metadata = metadata_with(&contents(100), others_bytes);
+            let bytes = |(name, value): (&String, &String)| NAME_PREFIX.len() + name.len() + value.len();
+            let used: usize = metadata.iter().map(bytes).sum();
+            assert!(used <= METADATA_BYTES_MAX || metadata.len() == 1, "{used} bytes");
+        }
+        assert_eq!(metadata_with(&contents(100), 1990).len(), 1);
     }
 
     #[test]

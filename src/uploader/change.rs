@@ -169,7 +169,7 @@ impl Position {
         if *chain == ChainName::LIVE {
             site.live = taken;
             (site.last_data, site.floor, site.ahead) = (self.last_data, self.floor, self.ahead);
-            site.fills.extend(self.holes.into_iter().filter_map(Hole::into_fill));
+            site.fills.extend(self.holes.into_iter().map(Hole::into_fill));
         } else if *chain == ChainName::LATE {
             site.late = taken;
         } else if let Some(fill) = site.fills.get_mut(chain) {
@@ -179,11 +179,11 @@ impl Position {
 }
 
 impl Hole {
-    fn into_fill(self) -> Option<(ChainName, Fill)> {
+    fn into_fill(self) -> (ChainName, Fill) {
         let Self { seq, after, until, since } = self;
         let chain = Chain { cursor: after.clone(), ..Chain::new() };
         let fill = Fill { kind: FillKind::CatchUp, since, after, until, window: Window::default(), chain };
-        ChainName::parse(&format!("catchup-{seq:020}")).ok().map(|name| (name, fill))
+        (ChainName::catch_up(seq), fill)
     }
 }
 

@@ -100,6 +100,12 @@ impl ChainName {
     /// The chain of rows that were taken back from quarantine.
     pub const REQUEUE: Self = Self(Cow::Borrowed("requeue"));
 
+    /// The fill of what object `seq` of the live chain jumped over.
+    #[must_use]
+    pub fn catch_up(seq: u64) -> Self {
+        Self(Cow::Owned(format!("catchup-{seq:020}")))
+    }
+
     /// Checks `text` and makes it a chain's name.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let fits = text.starts_with(|first: char| first.is_ascii_lowercase())

@@ -282,5 +282,54 @@ async fn an_object_of_someone_else_is_named_as_such() {
     assert_eq!(sink.put("A/1", &object(0, "x")).await.expect("answered"), PutOutcome::Exists);
     let error = sink.head("A/1").await.expect_err("it has no facts");
     assert_eq!(kind(&error), "refused", "{error}");
+    assert_eq!(kind(&sink.get("A/1").await.expect_err("it has no facts")), "refused");
     assert!(error.to_string().contains("not stored by livecosmos"), "{error}");
+}
+
+/// Injected: a byte of the server's own copy rots. The SDK compares with the checksum that is kept with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_rotted_in_the_server_are_refused_and_not_asked_for_again() {
+    let server = s3s::start();
+    let front = Front::before(server.address());
+    let sink = open(&settings(&front.endpoint(), server.bucket(), "p"), server.client()).await;
+    sink.put(&key(0), &object(0, "one\n")).await.expect("stored");
+    let file = server.folder().join("objects").join(server.bucket()).join("p").join(key(0));
+    rot(&file, b"0ne\n");
+    let error = sink.get(&key(0)).await.expect_err("the checksum is another");
+    assert_eq!(kind(&error), "refused", "{error}");
+    assert!(error.to_string().contains("its bytes are not those that were stored"), "{error}");
+    assert_eq!(sink.head(&key(0)).await.expect("looked at"), Some(facts(0)));
+}
+
+#[expect(clippy::disallowed_methods, reason = "damage is not durable either")]
+fn rot(file: &Path, bytes: &[u8]) {
+    std::fs::write(file, bytes).expect("an object that can be damaged");
+}
+
+/// Injected: a server whose answer ends in the middle of the body.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_is_worth_another_try() {
+    let sink = open(&settings(&format!("http://{}", stutterer()), "b", "p"), &nobody()).await;
+    let error = sink.get(&key(0)).await.expect_err("half of the body is not there");
+    assert_eq!(kind(&error), "retry", "{error}");
+    assert!(error.to_string().contains("the answer broke off"), "{error}");
+}
+
+/// Answers one request with the facts of an object, and with less of its body than it says.
+fn stutterer() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut from = BufReader::new(stream.try_clone().expect("a second handle"));
+        Message::read_request(&mut from, &mut stream).expect("a request");
+        let facts: String = facts(0)
+            .to_metadata()
+            .into_iter()
+            .map(|(name, value)| format!("x-amz-meta-{name}: {value}\r\n"))
+            .collect();
+        let reply = format!("HTTP/1.1 200 OK\r\n{facts}content-length: 100\r\n\r\nhalf");
+        stream.write_all(reply.as_bytes()).expect("answered");
+    });
+    address
 }

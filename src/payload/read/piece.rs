@@ -13,6 +13,9 @@ const ROWS_MAX: usize = 4096;
 /// Bytes of values in a piece, but for its last row's.
 const VALUE_BYTES_MAX: usize = 256 * 1024;
 
+/// How much is shown of what should be a time.
+const TIME_CHARS_SHOWN: usize = 64;
+
 /// One row as it stands in a payload.
 #[derive(Default)]
 pub(super) struct RawRow {
@@ -134,13 +137,11 @@ impl Pieces {
 
     fn time_of_row(&mut self, schema: &Schema) -> Result<RowTime, ReadError> {
         let text = &self.row.text[self.row.cells[schema.time].value.clone()];
-        match self.times.parse(text) {
-            Some(time) => Ok(time),
-            None => {
-                let shown: String = text.chars().take(64).collect();
-                self.row.fail(format!("'{shown}' is no time as livecosmos writes it"))
-            }
+        if let Some(time) = self.times.parse(text) {
+            return Ok(time);
         }
+        let shown: String = text.chars().take(TIME_CHARS_SHOWN).collect();
+        self.row.fail(format!("'{shown}' is no time as livecosmos writes it"))
     }
 
     fn push_row(&self, rows: &mut Rows, time: RowTime) {

@@ -1,0 +1,150 @@
+//! What a table has in its sink, by site and day: from what the objects say of themselves, and where they
+//! do not say it, from their rows.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt as _;
+use livecosmos_state::{ChainName, SiteId, Time};
+
+use super::Subject;
+use super::listing::{Listed, Place};
+use crate::payload::{PayloadReader, ReadError};
+use crate::sink::{Day, DayCounts, Facts, SinkError};
+use crate::uploader::{SiteError, settle};
+
+/// Objects asked for their facts at the same time.
+const HEADS_AT_ONCE: usize = 16;
+
+/// Rows in the sink.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// By site.
+    pub sites: BTreeMap<SiteId, SiteTally>,
+    /// Objects that do not say what they hold, with the reason.
+    pub unknown: Vec<(String, String)>,
+}
+
+/// Rows of one site in the sink.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct SiteTally {
+    /// Rows by day, those that were sent again for an operator left out.
+    pub days: BTreeMap<Day, u64>,
+    /// The first object of the live chain that is there.
+    pub first_live: Option<FirstLive>,
+}
+
+/// Where a live chain begins in the sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FirstLive {
+    /// 0 unless older objects have expired.
+    pub seq: u64,
+    /// Its earliest time, where it says so.
+    pub first_data: Option<Time>,
+}
+
+impl Subject {
+    /// Counts the rows of the objects for which `is_wanted` holds, by site, chain and seq.
+    ///
+    /// # Errors
+    /// When the sink cannot be read. Objects that cannot be understood are listed.
+    pub async fn tally(
+        &self,
+        is_wanted: impl Fn(&SiteId, &ChainName, u64) -> bool,
+        step: impl Fn(),
+    ) -> Result<Tally, SiteError> {
+        let wanted = self.listed().try_filter_map(|listed| {
+            let found = match listed {
+                Listed::Object { key, place } if is_wanted(&place.site, &place.chain, place.seq) => {
+                    Some((key, place))
+                }
+                _ => None,
+            };
+            std::future::ready(Ok(found))
+        });
+        let counted = wanted.map_ok(|(key, place)| self.days_of(key, place)).try_buffered(HEADS_AT_ONCE);
+        let mut counted = std::pin::pin!(counted);
+        let mut tally = Tally::default();
+        while let Some(counted) = counted.try_next().await? {
+            step();
+            tally.add(counted);
+        }
+        Ok(tally)
+    }
+
+    async fn days_of(&self, key: String, place: Place) -> Result<Counted, SiteError> {
+        let counted = |outcome| Counted { key: key.clone(), place: place.clone(), outcome };
+        let facts = match settle(&self.retry, &self.stop, || self.sink.head(&key)).await {
+            Ok(Some(facts)) => facts,
+            Ok(None) => return Ok(counted(Outcome::Gone)),
+            Err(SiteError::Sink(SinkError::Refused(why))) => return Ok(counted(Outcome::Unknown(why))),
+            Err(error) => return Err(error),
+        };
+        if facts.is_resend {
+            return Ok(counted(Outcome::Gone));
+        }
+        if let Some(days) = facts.contents.days.clone().filter(|days| days.rows() == facts.rows) {
+            return Ok(counted(Outcome::Days(Box::new(facts), days)));
+        }
+        Ok(counted(self.count_rows(&key, facts).await?))
+    }
+
+    /// Of an object that is old, or whose rows lie on too many days to say them.
+    async fn count_rows(&self, key: &str, facts: Facts) -> Result<Outcome, SiteError> {
+        let stored = match settle(&self.retry, &self.stop, || self.sink.get(key)).await {
+            Ok(Some((_, stored))) => stored,
+            Ok(None) => return Ok(Outcome::Gone),
+            Err(SiteError::Sink(SinkError::Refused(why))) => return Ok(Outcome::Unknown(why)),
+            Err(error) => return Err(error),
+        };
+        let time_column = facts.contents.time_column.as_deref().unwrap_or(&self.time_column).to_owned();
+        let read = tokio::task::spawn_blocking(move || days_in_payload(&stored, &time_column));
+        Ok(match read.await {
+            Ok(Ok(days)) => Outcome::Days(Box::new(facts), days),
+            Ok(Err(error)) => Outcome::Unknown(error.to_string()),
+            Err(error) => Outcome::Unknown(error.to_string()),
+        })
+    }
+}
+
+fn days_in_payload(stored: &[u8], time_column: &str) -> Result<DayCounts, ReadError> {
+    let mut reader = PayloadReader::new(stored, time_column)?;
+    let mut days: BTreeMap<Day, u64> = BTreeMap::new();
+    while let Some(rows) = reader.next_rows()? {
+        for row in rows.times() {
+            *days.entry(Day::of(row.time)).or_default() += 1;
+        }
+    }
+    Ok(DayCounts::from_days(&days))
+}
+
+struct Counted {
+    key: String,
+    place: Place,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Days(Box<Facts>, DayCounts),
+    Unknown(String),
+    /// It holds no rows that count.
+    Gone,
+}
+
+impl Tally {
+    fn add(&mut self, counted: Counted) {
+        let Counted { key, place, outcome } = counted;
+        let (facts, days) = match outcome {
+            Outcome::Days(facts, days) => (facts, days),
+            Outcome::Unknown(why) => return self.unknown.push((key, why)),
+            Outcome::Gone => return,
+        };
+        let site = self.sites.entry(place.site).or_default();
+        for (day, rows) in days.days() {
+            *site.days.entry(day).or_default() += rows;
+        }
+        if place.chain == ChainName::LIVE {
+            let first_data = facts.contents.first_data;
+            site.first_live.get_or_insert(FirstLive { seq: facts.seq, first_data });
+        }
+    }
+}

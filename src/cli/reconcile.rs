@@ -1,0 +1,168 @@
+//! `livecosmos reconcile`: rows by site and day in the source against those in the sink, and the way to
+//! send exactly those that are missing.
+
+mod repair;
+mod show;
+
+use std::collections::BTreeMap;
+
+use livecosmos_state::{Cursor, FillKind, Site, SiteId, State, Time, Window};
+
+use super::args::{CommonArgs, ReconcileArgs};
+use super::print::Failure;
+use super::{backfill, inspect, state_dir};
+use crate::audit::{self, Counts, DayCompared, FirstLive, SiteCount, SitePlan, SiteTally, Subject, Tally};
+use crate::clock::{Clock as _, SystemClock, just_before};
+use crate::config::{Config, TableConfig};
+use crate::daemon;
+use crate::exit::Exit;
+use crate::logging;
+use crate::sink::Day;
+use crate::uploader::Fallback;
+
+/// Compares, and sends what is missing if that is asked for.
+pub(super) fn run(args: &ReconcileArgs, common: &CommonArgs) -> Result<Exit, Failure> {
+    let config = Config::load(&args.config)?;
+    let table = config.table(&args.table)?.clone();
+    logging::start(common.level());
+    let state_dir = state_dir::resolve(common.state_dir.as_deref())?;
+    let work = Work { config, table, args };
+    if args.repair {
+        return repair::run(&work, state_dir, common);
+    }
+    let state = daemon::look_at_state(&state_dir, &work.table)
+        .map_err(|(exit, message)| Failure::new(exit, message))?;
+    let compared = inspect::runtime()?.block_on(work.compare(&state))?;
+    show::whole(&work, &compared, None, common.output)?;
+    Ok(compared.exit())
+}
+
+/// What is to be done, and with what.
+struct Work<'a> {
+    config: Config,
+    table: TableConfig,
+    args: &'a ReconcileArgs,
+}
+
+/// What the comparison found.
+struct Compared {
+    sites: BTreeMap<SiteId, SiteCompared>,
+    rejected_rows: u64,
+    notices: Vec<String>,
+    /// Objects that do not say what they hold, with the reason.
+    unknown: Vec<(String, String)>,
+}
+
+struct SiteCompared {
+    last_data: Option<Time>,
+    days: Vec<DayCompared>,
+}
+
+impl Compared {
+    fn exit(&self) -> Exit {
+        let differs = self.sites.values().flat_map(|site| &site.days).any(|day| day.verdict.is_difference());
+        if differs || !self.unknown.is_empty() { Exit::SitesFailed } else { Exit::Done }
+    }
+}
+
+impl Work<'_> {
+    /// Counts in the sink, then in the source: as far as `state` says that the live chains have come.
+    async fn compare(&self, state: &State) -> Result<Compared, Failure> {
+        let sites = self.sites(state)?;
+        let subject = inspect::subject(&self.config, &self.table, &self.args.sites).await?;
+        let tally = tally(&subject, state).await?;
+        let plans: BTreeMap<SiteId, SitePlan> = sites
+            .iter()
+            .map(|(id, site)| ((*id).clone(), self.plan(state, site, tally.sites.get(*id))))
+            .collect();
+        let counts = tokio::task::block_in_place(|| self.count(state, &plans))?;
+        Ok(self.conclude(&sites, tally, counts))
+    }
+
+    fn sites<'s>(&self, state: &'s State) -> Result<BTreeMap<&'s SiteId, &'s Site>, Failure> {
+        let asked = &self.args.sites;
+        if let Some(unknown) = asked.iter().find(|site| !state.sites.contains_key(site)) {
+            let message =
+                format!("nothing is remembered of site {unknown}; run the table once, or correct --site");
+            return Err(Failure::new(Exit::Config, message));
+        }
+        Ok(state.sites.iter().filter(|(site, _)| asked.is_empty() || asked.contains(site)).collect())
+    }
+
+    /// The days that are compared: those that --from and --to leave, whole.
+    fn window(&self) -> Window {
+        let first = self.args.from.and_then(|from| Day::of(from).start());
+        let end = self.args.to.and_then(|to| Day::of(just_before(to)).next().start());
+        Window { first, end }
+    }
+
+    fn plan(&self, state: &State, site: &Site, tally: Option<&SiteTally>) -> SitePlan {
+        let first_live = tally.and_then(|tally| tally.first_live);
+        SitePlan {
+            parts: backfill::parts(state, site, self.window()),
+            floor: floor(state, site, first_live, self.table.poll.fallback),
+            on_their_way: on_their_way(site),
+        }
+    }
+
+    fn count(&self, state: &State, plans: &BTreeMap<SiteId, SitePlan>) -> Result<Counts, Failure> {
+        let spinner = inspect::spinner("reading the source");
+        let stop = crate::stop::Stop::default();
+        let (now, on_rows) = (SystemClock.now(), |rows| spinner.inc(rows));
+        let open = || self.table.source.open(self.table.shape.clone());
+        let counts = audit::count(state, plans, self.window(), now, &stop, &on_rows, open);
+        spinner.finish_and_clear();
+        counts.map_err(|error| Failure::new(Exit::from(&error), error))
+    }
+
+    fn conclude(&self, sites: &BTreeMap<&SiteId, &Site>, tally: Tally, mut counts: Counts) -> Compared {
+        let window = self.window();
+        let is_asked_for = |day: &Day| day.start().is_some_and(|start| window.holds(start));
+        let compare = |(id, site): (&&SiteId, &&Site)| {
+            let count: SiteCount = counts.sites.remove(*id).unwrap_or_default();
+            let empty = SiteTally::default();
+            let mut days = audit::compare(&count, tally.sites.get(*id).unwrap_or(&empty));
+            days.retain(|compared| is_asked_for(&compared.day));
+            ((*id).clone(), SiteCompared { last_data: site.last_data, days })
+        };
+        let sites = sites.iter().map(compare).collect();
+        let Counts { rejected_rows, notices, .. } = counts;
+        Compared { sites, rejected_rows, notices, unknown: tally.unknown }
+    }
+}
+
+/// Counts what the objects hold; of live chains, those that the state knows, for the source is read as
+/// far as it knows.
+async fn tally(subject: &Subject, state: &State) -> Result<Tally, Failure> {
+    let failed = |error| inspect::failure(&error);
+    let total = if inspect::has_bar() { subject.count().await.map_err(failed)? } else { 0 };
+    let bar = inspect::bar(subject.table.as_str(), total);
+    let is_wanted = |site: &SiteId, chain: &livecosmos_state::ChainName, seq: u64| {
+        let known = state.sites.get(site);
+        known.is_some_and(|site| *chain != livecosmos_state::ChainName::LIVE || seq < site.live.seq)
+    };
+    let tally = subject.tally(is_wanted, || bar.inc(1)).await;
+    bar.finish_and_clear();
+    tally.map_err(failed)
+}
+
+/// Rows at or before it were never due: by the state, or, where that is not known any more or older
+/// objects have expired, by the first object that is there.
+fn floor(state: &State, site: &Site, first_live: Option<FirstLive>, fallback: Fallback) -> Option<Time> {
+    // In files, a site's own floor may be that of a file that was replaced: what is older was due once.
+    let of_state = if state.files.is_empty() { site.floor } else { state.floor };
+    let is_lost = of_state.is_none() && fallback != Fallback::All;
+    let of_sink = first_live.filter(|first| first.seq > 0 || is_lost).and_then(|first| first.first_data);
+    of_state.max(of_sink.map(just_before))
+}
+
+/// What open fills of holes in the live chain are still to send.
+fn on_their_way(site: &Site) -> Vec<(Time, Time)> {
+    let holes = site.fills.values().filter(|fill| fill.kind == FillKind::CatchUp);
+    let span = |fill: &livecosmos_state::Fill| match (&fill.chain.cursor, &fill.until) {
+        (Cursor::Row { time: first, .. }, Cursor::Row { time: last, .. }) => (*first, *last),
+        (_, Cursor::Row { time: last, .. }) => (Time::MIN, *last),
+        _ => (Time::MIN, Time::MAX),
+    };
+    holes.map(span).collect()
+}
