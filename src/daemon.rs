@@ -2,6 +2,7 @@
 
 mod command;
 mod fills;
+mod rebuild;
 mod signals;
 mod supervise;
 mod table;
@@ -26,6 +27,7 @@ use table::{Failure, Table};
 
 pub use command::{NewFill, fill};
 pub use fills::Outcome;
+pub use rebuild::{Rebuilt, rebuild};
 
 /// How a command line wants its tables followed.
 #[derive(Debug, Clone)]

@@ -21,6 +21,7 @@ mod adopt;
 mod change;
 mod errand;
 mod fill;
+mod foresee;
 mod intake;
 mod journal;
 mod late;
@@ -28,6 +29,7 @@ mod ledger;
 mod limits;
 mod pass;
 mod pause;
+mod rebuild;
 mod rehearse;
 mod retry;
 mod stored;
@@ -39,6 +41,7 @@ use std::time::Duration;
 
 use livecosmos_state::{ChainName, CommitError, Cursor, FillKind, Intent, Observer, SiteId, Store, Time};
 
+pub use foresee::{Foreseen, foresee};
 pub use limits::Shared;
 pub use pass::{PassError, PassReport, Totals};
 pub use rehearse::{Plan, Rehearsal, SitePlan};
@@ -361,12 +364,12 @@ impl LiveUploader {
     async fn pack(&self, mut parcel: Parcel) -> Result<(Parcel, Packed), SiteError> {
         let _permit = self.shared.encoders.acquire().await;
         let (format, compression) = (self.settings.format.clone(), self.settings.compression);
-        let noting = self.noting(&parcel.batch, &parcel.chain);
+        let clerk = self.clerk(&parcel.batch, &parcel.chain);
         let site = parcel.batch.site.clone();
         let failed = |reason: String| SiteError::Encode { site: site.clone(), reason };
         let task = tokio::task::spawn_blocking(move || {
             let encoded = format.encode(&parcel.batch, compression);
-            let rows = noting.rows(&parcel.batch);
+            let rows = clerk.rows(&parcel.batch);
             parcel.batch.rows.release_values();
             (parcel, encoded, rows)
         });

@@ -47,13 +47,24 @@ pub(crate) enum Change {
 pub(crate) struct Sent {
     /// Their times and fingerprints.
     pub rows: Arc<[(Time, Fingerprint)]>,
-    /// A tie tells rows of one time apart: a row that is known is a new version of it.
-    pub is_keyed: bool,
+    /// How they add to what the ledger holds.
+    pub noting: Noting,
+}
+
+/// How rows add to what the ledger holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noting {
+    /// Nothing but their values tells them apart: rows that are alike count.
+    Counted,
+    /// A tie tells them apart, and this is how the source has them now: older versions are past.
+    Current,
+    /// A tie tells them apart, and they were read back from objects: which version is newer is not known.
+    Found,
 }
 
 impl Default for Sent {
     fn default() -> Self {
-        Self { rows: Arc::from([]), is_keyed: false }
+        Self { rows: Arc::from([]), noting: Noting::Counted }
     }
 }
 
@@ -265,8 +276,10 @@ fn note(state: &mut State, site: &SiteId, rows: &Sent) {
     let Some(site) = state.sites.get_mut(site) else { return };
     let Some(from) = site.ledger_from else { return };
     for (time, fingerprint) in rows.rows.iter().filter(|(time, _)| *time >= from) {
-        if rows.is_keyed {
-            site.ledger.forget_row(*time, fingerprint.row);
+        match rows.noting {
+            Noting::Found if site.ledger.count(*time, *fingerprint) > 0 => continue,
+            Noting::Current => site.ledger.forget_row(*time, fingerprint.row),
+            Noting::Counted | Noting::Found => {}
         }
         site.ledger.insert(*time, *fingerprint);
     }

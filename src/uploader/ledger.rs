@@ -7,32 +7,33 @@ use std::sync::Arc;
 use livecosmos_state::{ChainName, FillKind, Fingerprint, Ledger, SiteId, Time};
 
 use super::adopt::Recent;
-use super::change::Sent;
+use super::change::{Noting, Sent};
 use super::{LiveUploader, Lookback, SiteError, retry};
 use crate::clock::shift;
 use crate::fingerprint;
 use crate::rows::Batch;
 
-/// What the ledger is to know of a batch.
-pub(super) struct Noting {
+/// Notes the rows of a batch for the ledger.
+pub(super) struct Clerk {
     tie_column: Option<String>,
     /// Rows before it are too old; `None` where no ledger is kept.
     first: Option<Time>,
 }
 
-impl Noting {
+impl Clerk {
     /// The rows of `batch` for the ledger.
     pub(super) fn rows(&self, batch: &Batch) -> Sent {
         let Some(first) = self.first else { return Sent::default() };
         let prints = fingerprint::of_rows(&batch.rows, self.tie_column.as_deref());
         let rows = batch.rows.times().iter().map(|row| row.time).zip(prints);
-        Sent { rows: rows.filter(|(time, _)| *time >= first).collect(), is_keyed: self.tie_column.is_some() }
+        let noting = if self.tie_column.is_some() { Noting::Current } else { Noting::Counted };
+        Sent { rows: rows.filter(|(time, _)| *time >= first).collect(), noting }
     }
 }
 
 impl LiveUploader {
     /// What the ledger is to know of a batch of `chain`.
-    pub(super) fn noting(&self, batch: &Batch, chain: &ChainName) -> Noting {
+    pub(super) fn clerk(&self, batch: &Batch, chain: &ChainName) -> Clerk {
         let recent = self.recent(&batch.site);
         // What is sent again is known already.
         let is_resend = self.kind_of(&batch.site, chain) == Some(FillKind::Resend);
@@ -40,7 +41,7 @@ impl LiveUploader {
         let first = recent.filter(|_| !is_resend).and_then(|Recent { seconds, watermark }| {
             watermark.max(newest).map(|watermark| shift(watermark, -seconds))
         });
-        Noting { tie_column: self.settings.tie_column.clone(), first }
+        Clerk { tie_column: self.settings.tie_column.clone(), first }
     }
 
     /// Which objects hold rows of the site's lookback window; `None` where no ledger is kept.
@@ -56,7 +57,8 @@ impl LiveUploader {
         for key in keys {
             rows.extend(self.prints_of(key).await?);
         }
-        Ok(Sent { rows: Arc::from(rows), is_keyed: self.settings.tie_column.is_some() })
+        let noting = if self.settings.tie_column.is_some() { Noting::Found } else { Noting::Counted };
+        Ok(Sent { rows: Arc::from(rows), noting })
     }
 
     /// Time and fingerprint of each row of the object under `key`.

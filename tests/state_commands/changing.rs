@@ -1,5 +1,6 @@
 //! What all commands have in common that change a state: shown, asked, kept, and locked out by a daemon.
 
+use std::io::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ fn a_change_is_told_to_programs_in_one_document() {
     let run = state(&work, "import", &["one.json", "--yes", "--output", "json"]).run().expect_code(0);
     let document: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!((&document["schema"], &document["command"]), (&1.into(), &"import".into()));
-    assert_eq!((&document["table"], &document["changed"]), (&"X".into(), &true.into()));
+    assert_eq!((&document["table"], &document["done"]), (&"X".into(), &true.into()));
     let watermark =
         document["changes"].as_array().unwrap().iter().find(|change| change["what"] == "watermark");
     let expected =
@@ -123,7 +124,12 @@ fn no_state_is_changed_while_a_daemon_follows_the_table() {
     let before = sites(&work);
     let mut running = work.livecosmos().table("X").spawn();
     wait_until("the daemon's lock", Duration::from_mins(1), || (sites(&work) > before).then_some(()));
-    let commands: &[(&str, &[&str])] = &[("import", &["one.json", "--yes"]), ("undo", &["--yes"])];
+    let commands: &[(&str, &[&str])] = &[
+        ("import", &["one.json", "--yes"]),
+        ("undo", &["--yes"]),
+        ("rebuild", &["--yes"]),
+        ("rewind", &["--site", "ALIC1", "--to", "2025-01-01", "--yes"]),
+    ];
     for (word, words) in commands {
         let run = state(&work, word, words).run().expect_code(75);
         assert!(run.stderr.contains(&format!("held by process {}", running.pid())), "{word}: {}", run.stderr);
@@ -139,7 +145,6 @@ fn undo_at_a_terminal(work: &Workdir, answer: &str) -> String {
     at_terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(work.folder());
     at_terminal.env("HOME", work.folder()).stdin(std::process::Stdio::piped());
     let mut child = at_terminal.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    use std::io::Write as _;
     child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());

@@ -6,6 +6,8 @@
 mod changing;
 mod exported;
 mod pickled;
+mod rebuilt;
+mod rewound;
 mod scene;
 #[path = "../support/mod.rs"]
 mod support;
