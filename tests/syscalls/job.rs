@@ -185,7 +185,7 @@ impl<'a> Job<'a> {
         let kept: Vec<_> = lines.map(line).collect();
         objects::difference(expected, &kept, |row| {
             let text = row.text("row");
-            let name = text.find("row-").map(|at| &text[at..]).unwrap_or(&text);
+            let name = text.find("row-").map_or(text.as_str(), |at| &text[at..]);
             name.chars().take_while(|each| each.is_ascii_alphanumeric() || *each == '-').collect()
         })
     }

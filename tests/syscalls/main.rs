@@ -7,7 +7,6 @@
 #![allow(clippy::print_stdout, reason = "says what was swept, and the seed")]
 
 #[path = "../data/mod.rs"]
-#[allow(dead_code, reason = "only its random numbers are used here")]
 mod data;
 mod job;
 #[path = "../support/mod.rs"]

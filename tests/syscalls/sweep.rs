@@ -81,18 +81,16 @@ impl Place {
 /// 0 is always among them: a fault may be overcome. It then means that every row is stored.
 fn allowed(place: Place, fault: Fault) -> &'static [i32] {
     match (place, fault) {
-        (_, Fault::Kill) => &[0],
         // SQLite takes an interrupted look at its file for a broken one, and Rust does not repeat one
         // either. No local file system interrupts a look; a later run reads and writes both.
         (Place::Source, Fault::Error("EINTR")) => &[0, 69],
         (Place::Quarantine, Fault::Error("EINTR")) => &[0, 74],
-        (_, Fault::Error("EINTR")) => &[0],
+        (_, Fault::Error("EINTR") | Fault::Kill) => &[0],
         (Place::Config, _) => &[0, 78],
         (Place::State | Place::Quarantine, _) => &[0, 74],
-        (Place::Source, _) => &[0, 3, 69],
         // A folder on a disk that fails or is read-only is one to be looked at before the next start.
         (Place::Folder, _) => &[0, 3, 69, 78],
-        (Place::Network, _) => &[0, 3, 69],
+        (Place::Source | Place::Network, _) => &[0, 3, 69],
     }
 }
 
@@ -228,7 +226,7 @@ fn run(variant: Variant, case: &Case) -> Outcome {
     match job.run().spawn().wait_within(RUN_WITHIN) {
         Ok(clean) if clean.code == Some(0) => {}
         Ok(clean) => {
-            outcome.wrong.push(format!("the clean run ended with {:?}:\n{}", clean.code, clean.stderr))
+            outcome.wrong.push(format!("the clean run ended with {:?}:\n{}", clean.code, clean.stderr));
         }
         Err(clean) => {
             outcome.hung = true;
