@@ -87,6 +87,8 @@ fn allowed(place: Place, fault: Fault) -> &'static [i32] {
         (Place::Quarantine, Fault::Error("EINTR")) => &[0, 74],
         (_, Fault::Error("EINTR") | Fault::Kill) => &[0],
         (Place::Config, _) => &[0, 78],
+        // A state of which one file cannot be read and the other is missing is never begun anew.
+        (Place::State, Fault::Error("EIO") | Fault::Lasting("EIO")) => &[0, 65, 74],
         (Place::State | Place::Quarantine, _) => &[0, 74],
         // A folder on a disk that fails or is read-only is one to be looked at before the next start.
         (Place::Folder, _) => &[0, 3, 69, 78],
