@@ -72,7 +72,7 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
-        DirBuilder::new().mode(DIR_MODE).create(dir)
+        uninterrupted(|| DirBuilder::new().mode(DIR_MODE).create(dir))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -103,7 +103,7 @@ impl Disk for RealDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        std::fs::remove_file(path)
+        uninterrupted(|| std::fs::remove_file(path))
     }
 
     fn sync(&self, path: &Path) -> io::Result<()> {
@@ -123,11 +123,22 @@ impl NewFile for RealFile {
     }
 }
 
+/// Repeats `call` while a signal cuts it off, which says nothing of the disk. The standard library does so
+/// itself where a file is opened, read, written or synced, and nowhere else.
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            settled => return settled,
+        }
+    }
+}
+
 /// Opens `path` for reading if it is a regular file itself.
 fn open_regular(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    if file.metadata()?.is_file() {
+    if uninterrupted(|| file.metadata())?.is_file() {
         return Ok(file);
     }
     Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"))

@@ -106,7 +106,8 @@ pub(crate) enum Medium {
 
 /// Asks the system on what `dir` lies.
 pub(crate) fn medium(dir: &Path) -> Result<Medium, OpenError> {
-    let stat = rustix::fs::statfs(dir).map_err(|errno| OpenError::unwritable(dir, errno.into()))?;
+    let stat = disk::uninterrupted(|| Ok(rustix::fs::statfs(dir)?))
+        .map_err(|error| OpenError::unwritable(dir, error))?;
     // The numbers are 32 bits wide; the field's width and sign differ between machines.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "see above")]
     let magic = stat.f_type as u32;
@@ -144,12 +145,13 @@ impl Lock {
         let mut opening = OpenOptions::new();
         opening.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
         let mut file = opening.open(path).map_err(|error| refused_or_unwritable(path, error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::Locked { path: path.to_owned(), pid: read_pid(&file) });
-            }
-            Err(TryLockError::Error(error)) => return Err(OpenError::unwritable(path, error)),
+        let is_free = disk::uninterrupted(|| match file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        });
+        if !is_free.map_err(|error| OpenError::unwritable(path, error))? {
+            return Err(OpenError::Locked { path: path.to_owned(), pid: read_pid(&file) });
         }
         // The lock holds without it: the process id only serves the message of the one that is refused.
         let _ = file.write_all(format!("{:<PID_BYTES$}", process::id()).as_bytes());

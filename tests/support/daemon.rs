@@ -73,6 +73,8 @@ impl Workdir {
 #[derive(Clone, Debug)]
 pub struct Livecosmos {
     home: PathBuf,
+    /// A program that runs the binary, with its arguments; empty for none.
+    under: Vec<OsString>,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
 }
@@ -91,7 +93,7 @@ pub struct Output {
 impl Livecosmos {
     /// The binary without arguments, with `home` as its home and working directory.
     pub fn new(home: &Path) -> Self {
-        Self { home: home.to_owned(), arguments: Vec::new(), environment: Vec::new() }
+        Self { home: home.to_owned(), under: Vec::new(), arguments: Vec::new(), environment: Vec::new() }
     }
 
     /// Adds an argument.
@@ -122,6 +124,13 @@ impl Livecosmos {
             .env("AWS_REGION", super::server::REGION)
     }
 
+    /// Lets `program`, such as a tracer, run the binary.
+    #[must_use]
+    pub fn under(mut self, program: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.under = program.into_iter().map(|word| word.as_ref().to_owned()).collect();
+        self
+    }
+
     /// Runs it to its end.
     pub fn run(&self) -> Output {
         self.spawn().wait()
@@ -130,8 +139,11 @@ impl Livecosmos {
     /// Starts it. It is killed when the returned value is dropped or the calling thread ends.
     pub fn spawn(&self) -> Running {
         let outputs = tempfile::tempdir().expect("a temporary folder");
-        let mut command = command(Path::new(env!("CARGO_BIN_EXE_livecosmos")));
+        let words = self.under.iter().map(OsString::as_os_str);
+        let mut words = words.chain([OsStr::new(env!("CARGO_BIN_EXE_livecosmos"))]);
+        let mut command = command(Path::new(words.next().expect("the binary at least")));
         command
+            .args(words)
             .args(&self.arguments)
             .current_dir(&self.home)
             .env_clear()
@@ -188,6 +200,14 @@ impl Running {
     pub fn wait(mut self) -> Output {
         let status = self.process.wait(RUN_WITHIN);
         self.output(status)
+    }
+
+    /// Waits for its end, or kills it after `deadline` and returns how far it had come as the error.
+    pub fn wait_within(mut self, deadline: Duration) -> Result<Output, Output> {
+        match self.process.ended_within(deadline) {
+            Some(status) => Ok(self.output(status)),
+            None => Err(self.kill()),
+        }
     }
 
     /// Waits until it has written `text` to stderr; panics with all it wrote if it ends before.

@@ -98,6 +98,18 @@ impl Process {
         wait_until(&what, deadline, || self.try_wait())
     }
 
+    /// Waits for the end of the child at most for `deadline`; `None` if it still runs then.
+    pub fn ended_within(&mut self, deadline: Duration) -> Option<ExitStatus> {
+        let started = Instant::now();
+        loop {
+            let status = self.try_wait();
+            if status.is_some() || started.elapsed() >= deadline {
+                return status;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
     /// Sends `signal` to the child alone. A child that has ended is not an error.
     pub fn signal(&mut self, signal: Signal) {
         if self.try_wait().is_none() {

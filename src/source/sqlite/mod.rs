@@ -76,7 +76,8 @@ impl SqliteSource {
     pub fn open(settings: Settings, shape: TableShape) -> Result<Self, SourceError> {
         let fixed = fixed_site(&settings, &shape.site)?;
         let instants = InstantReader::new(shape.time.clone(), settings.time_unit)?;
-        if !settings.path.exists() {
+        // Where it cannot be looked at, opening it tells why: that is no missing file.
+        if matches!(settings.path.try_exists(), Ok(false)) {
             return Err(SourceError::Config(format!(
                 "no database at {}; set `path` under [source] to an SQLite file",
                 settings.path.display()
