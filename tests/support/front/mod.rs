@@ -4,9 +4,11 @@
 //! what has been forwarded is carried out also when the client has been killed meanwhile. S3 promises
 //! this much; s3s-fs alone does not.
 
+mod fault;
+
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,24 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::http::Message;
 use super::process::free_address;
 use super::s3_client::S3Client;
+pub use fault::Fault;
 
 /// More keys than requests under way at once, so that two keys seldom wait for each other.
 const KEY_LOCKS: usize = 256;
-
-/// What happens to one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing bad.
-    None,
-    /// The connection breaks before the server sees the request.
-    LoseRequest,
-    /// The server carries the request out; the connection breaks before the client hears so.
-    LoseReply,
-    /// The server carries the request out; the client hears nothing until it hangs up.
-    Stall,
-    /// The server does not see the request; the client gets this status.
-    Answer(u16),
-}
 
 /// A request that was read whole, and what the server answered.
 #[derive(Clone, Debug)]
@@ -162,24 +150,28 @@ impl Shared {
         let mut from_client = BufReader::new(client);
         while let Some(request) = Message::read_request(&mut from_client, &mut client)? {
             let fault = (lock(&self.rule))(&request);
-            let reply = match fault {
-                Fault::LoseRequest => None,
-                Fault::Answer(status) => Some(error_reply(status)),
-                Fault::None | Fault::LoseReply | Fault::Stall => Some(self.forward(&request)?),
-            };
-            let forwarded = !matches!(fault, Fault::LoseRequest | Fault::Answer(_));
+            let answered = fault.is_forwarded().then(|| self.forward(&request)).transpose()?;
             lock(&self.exchanges).push(Exchange {
                 method: request.method().to_owned(),
                 target: request.target().to_owned(),
                 fault,
-                status: reply.as_ref().filter(|_| forwarded).map(Message::status),
+                status: answered.as_ref().map(Message::status),
             });
-            match (fault, reply) {
-                (Fault::None | Fault::Answer(_), Some(reply)) => reply.write(&mut client)?,
-                (Fault::Stall, _) => {
+            match (fault, fault.answer(request.method()).or(answered)) {
+                (Fault::None | Fault::Answer(_) | Fault::AnswerAfter(_) | Fault::Skew, Some(reply)) => {
+                    reply.write(&mut client)?;
+                }
+                (Fault::Stall | Fault::StallBefore, _) => {
                     from_client.read_to_end(&mut Vec::new())?;
                     break;
                 }
+                (Fault::CutReply, Some(reply)) => return write_half(&reply, client),
+                (Fault::CutReplyWithoutLength, Some(mut reply)) => {
+                    reply.headers.retain(|(name, _)| name != "content-length");
+                    reply.headers.push(("connection".to_owned(), "close".to_owned()));
+                    return write_half(&reply, client);
+                }
+                (Fault::CutRequest, _) => return self.forward_half(&request),
                 _ => break,
             }
             if closes(&request) {
@@ -189,10 +181,19 @@ impl Shared {
         Ok(())
     }
 
+    /// Sends the server half of the body, hangs up, and waits until it has noticed.
+    fn forward_half(&self, request: &Message) -> io::Result<()> {
+        let _alone = lock(&self.keys[stripe(path_of(request))]);
+        let mut server = TcpStream::connect(self.upstream)?;
+        request.write_head(&mut server, None)?;
+        server.write_all(&request.body[..request.body.len() / 2])?;
+        server.shutdown(Shutdown::Write)?;
+        server.read_to_end(&mut Vec::new()).map(drop)
+    }
+
     /// Carries one request out, alone among those for its key.
     fn forward(&self, request: &Message) -> io::Result<Message> {
-        let path = request.target().split('?').next().unwrap_or_default();
-        let _alone = lock(&self.keys[stripe(path)]);
+        let _alone = lock(&self.keys[stripe(path_of(request))]);
         let mut reply = self.ask(request)?;
         // The server's word on its connection to the proxy says nothing about the client's.
         reply.headers.retain(|(name, _)| name != "connection" && name != "keep-alive");
@@ -226,25 +227,21 @@ fn closes(request: &Message) -> bool {
     request.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
 }
 
-fn error_reply(status: u16) -> Message {
-    let code = match status {
-        403 => "AccessDenied",
-        404 => "NoSuchKey",
-        409 => "ConditionalRequestConflict",
-        412 => "PreconditionFailed",
-        503 => "SlowDown",
-        _ => "InternalError",
-    };
-    let body =
-        format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>injected</Message></Error>");
-    Message {
-        start: format!("HTTP/1.1 {status} injected"),
-        headers: vec![
-            ("content-type".to_owned(), "application/xml".to_owned()),
-            ("content-length".to_owned(), body.len().to_string()),
-        ],
-        body: body.into_bytes(),
+/// Half of the body, or half of the head where there is no body.
+fn write_half(reply: &Message, mut client: &TcpStream) -> io::Result<()> {
+    let mut head = Vec::new();
+    let mut half = reply.clone();
+    half.body.clear();
+    half.write(&mut head)?;
+    if reply.body.is_empty() {
+        return client.write_all(&head[..head.len() / 2]);
     }
+    client.write_all(&head)?;
+    client.write_all(&reply.body[..reply.body.len() / 2])
+}
+
+fn path_of(request: &Message) -> &str {
+    request.target().split('?').next().unwrap_or_default()
 }
 
 fn stripe(path: &str) -> usize {
