@@ -3,6 +3,7 @@
 mod chain;
 mod compare;
 mod count;
+mod exact;
 mod listing;
 mod object;
 mod report;
@@ -14,8 +15,9 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 use livecosmos_state::{SiteId, TableName};
 
-pub use compare::{DayCompared, Verdict, compare};
-pub use count::{Counts, SiteCount, SitePlan, count};
+pub use compare::{DayCompared, Difference, Verdict, compare};
+pub use count::{SiteCount, SitePlan, SourceRead, read_source};
+pub use exact::RowByRow;
 pub use report::{ChainSummary, Finding, HoleSummary, Report, Trouble};
 
 pub use tally::{FirstLive, SiteTally, Tally};

@@ -241,10 +241,55 @@ fn what_the_source_lost_is_told_from_what_it_changed() {
     once(&work);
     database.execute("DELETE FROM T WHERE SITE = 'A' AND N < 5", ()).expect("old rows go");
     database.execute("DELETE FROM T WHERE SITE = 'B' AND N = 5", ()).expect("a row goes");
-    let found = reconcile(&work, &[], 3);
-    assert_eq!(lines(&found), ["B 2025-01-02 3 4 1 more than the source has now"]);
+    let _ = reconcile(&work, &[], 0);
+    let shown = lines(&reconcile(&work, &["--all", "--to", "2025-01-03"], 0));
+    assert_eq!(
+        shown,
+        [
+            "A 2025-01-01 0 4 4 gone from the source",
+            "A 2025-01-02 3 4 1 gone from the source",
+            "B 2025-01-01 4 4 same",
+            "B 2025-01-02 3 4 1 gone from the source",
+        ]
+    );
+}
+
+#[test]
+fn a_missing_row_does_not_hide_behind_another_in_two_versions() {
+    let (work, database) = table(16);
+    let late = "fallback = \"all\"\nlookback = \"30d\"\nupdates = \"send\"";
+    let today = config(SQLITE, "all").replace("batch_rows_max = 10", "");
+    work.write("livecosmos.toml", today.replace("fallback = \"all\"", late));
+    once(&work);
+    database.execute("UPDATE T SET N = 105 WHERE SITE = 'A' AND N = 5", ()).expect("a row is changed");
+    once(&work);
+    work.write("livecosmos.toml", &today);
+    insert(&database, "A", "2025-01-02T01:00:00", 99);
+    let found = lines(&reconcile(&work, &[], 3));
+    assert_eq!(found, ["A 2025-01-02 5 5 1 missing, 1 in older versions too"]);
+    let _ = reconcile(&work, &["--repair", "--yes"], 0);
+    let stored = numbers(&work);
+    assert_eq!(
+        stored.iter().filter(|(site, number)| site == "A" && [5, 99, 105].contains(number)).count(),
+        3
+    );
+    assert_eq!(stored.len(), 34);
     let shown = lines(&reconcile(&work, &["--all", "--site", "A", "--to", "2025-01-03"], 0));
-    assert_eq!(shown, ["A 2025-01-01 0 4 4 gone from the source", "A 2025-01-02 3 4 1 gone from the source"]);
+    assert_eq!(shown, ["A 2025-01-01 4 4 same", "A 2025-01-02 5 6 1 in older versions too"]);
+}
+
+#[test]
+fn a_changed_row_is_told_from_a_missing_one_and_a_repair_sends_both() {
+    let (work, database) = table(8);
+    work.write("livecosmos.toml", config(SQLITE, "all").replace("batch_rows_max = 10", ""));
+    once(&work);
+    database.execute("UPDATE T SET N = 105 WHERE SITE = 'A' AND N = 5", ()).expect("a row is changed");
+    insert(&database, "A", "2025-01-02T01:00:00", 99);
+    assert_eq!(lines(&reconcile(&work, &[], 3)), ["A 2025-01-02 5 4 1 missing, 1 changed in the source"]);
+    let repaired = reconcile(&work, &["--repair", "--yes", "--output", "json"], 0);
+    let repaired: Value = serde_json::from_str(&repaired.stdout).expect("one document");
+    assert_eq!(repaired["repaired"], serde_json::json!({"fills": 1, "objects": 1, "rows": 2}));
+    let _ = reconcile(&work, &[], 0);
 }
 
 #[test]
@@ -281,9 +326,10 @@ fn an_object_that_says_nothing_is_named_and_not_counted() {
     let found: Value = serde_json::from_str(&output.stdout).expect("one document");
     assert_eq!(found["schema"], 1);
     assert_eq!(found["unknown_objects"][0]["key"], "A/T/00000000000000000000.ndjson");
-    let day = serde_json::json!(
-        {"day": "2025-01-01", "source_rows": 4, "open_rows": 0, "sink_rows": 0, "verdict": "missing"}
-    );
+    let day = serde_json::json!({
+        "day": "2025-01-01", "source_rows": 4, "open_rows": 0, "sink_rows": 0, "missing_rows": 4, "changed_rows": 0,
+        "doubled_rows": 0, "version_rows": 0, "gone_rows": 0, "surplus_rows": 0, "exact": true, "verdict": "missing"
+    });
     assert_eq!(found["sites"][0]["days"][0], day);
     assert_eq!(found["sites"][0]["last_data"], "2025-01-01T18:00:00Z");
 }

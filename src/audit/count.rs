@@ -1,10 +1,10 @@
-//! What a table has in its source, by site and day: a pass of the real source that only counts.
+//! What a table has in its source, by site and day: a pass of the real source that stores nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use livecosmos_state::{Cursor, FileId, SiteId, SourceFile, State, Time, Window};
 
-use crate::rows::Batch;
+use crate::rows::{Batch, Rows};
 use crate::sink::Day;
 use crate::source::{Bounds, FileOrigin, Intake, Reject, Resume, Source, SourceError, Start, Stopped};
 use crate::stop::Stop;
@@ -24,46 +24,56 @@ pub struct SitePlan {
     /// The parts of the source that the site's chains have passed: behind the first cursor, up to the
     /// second.
     pub parts: Vec<(Cursor, Cursor)>,
+    /// Only rows of such times.
+    pub window: Window,
     /// Rows at or before it were never due.
     pub floor: Option<Time>,
     /// Rows of these spans, ends included, are left to fills that are not done.
     pub on_their_way: Vec<(Time, Time)>,
 }
 
-/// What came of counting.
+/// What came of reading a source.
 #[derive(Debug, Default)]
-pub struct Counts {
-    /// By site.
-    pub sites: BTreeMap<SiteId, SiteCount>,
+pub struct SourceRead {
     /// Rows that cannot be sent, and are in quarantine or belong there.
     pub rejected_rows: u64,
     /// What the source has to say.
     pub notices: Vec<String>,
 }
 
-/// Counts the rows of `window`, as `plans` say, with sources from `open`: one pass over a table, one
-/// for each file. `on_rows` is told the rows as they are read.
+/// Reads the rows that `plans` tell of, with sources from `open`: one pass over a table, one for each
+/// file. `take` is given them piece by piece.
 ///
 /// # Errors
 /// As a pass of the source.
-pub fn count(
+pub fn read_source(
     state: &State,
     plans: &BTreeMap<SiteId, SitePlan>,
-    window: Window,
     now: Time,
     stop: &Stop,
-    on_rows: &dyn Fn(u64),
     open: impl Fn() -> Result<Box<dyn Source>, SourceError>,
-) -> Result<Counts, SourceError> {
-    let mut counts = Counts::default();
+    take: &mut dyn FnMut(&SiteId, &SitePlan, &Rows),
+) -> Result<SourceRead, SourceError> {
+    let mut read = SourceRead::default();
     let parts = plans.values().flat_map(|plan| &plan.parts);
     let files: BTreeSet<Option<FileId>> = parts.map(|(_, until)| file_of(until)).collect();
     for file in files {
-        let mut counter = Counter { plans, window, file, counts: &mut counts, stop, on_rows };
-        let pass = open()?.pass(&start(state, plans, file, now), &mut counter)?;
-        counts.notices.extend(pass.faults.into_iter().chain(pass.notices));
+        let mut reader = Reader { plans, file, take: &mut *take, rejected_rows: 0, stop };
+        let pass = open()?.pass(&start(state, plans, file, now), &mut reader)?;
+        read.rejected_rows += reader.rejected_rows;
+        read.notices.extend(pass.faults.into_iter().chain(pass.notices));
     }
-    Ok(counts)
+    Ok(read)
+}
+
+impl SiteCount {
+    /// Counts more rows.
+    pub fn add(&mut self, plan: &SitePlan, rows: &Rows) {
+        for row in rows.times() {
+            let by_day = if plan.is_due(row.time) { &mut self.due } else { &mut self.open };
+            *by_day.entry(Day::of(row.time)).or_default() += 1;
+        }
+    }
 }
 
 /// A pass that reads `file` from its beginning, or a table.
@@ -91,24 +101,23 @@ fn file_of(until: &Cursor) -> Option<FileId> {
     }
 }
 
-/// Counts batches and lets them go.
-struct Counter<'a> {
+/// Takes batches and lets them go.
+struct Reader<'a> {
     plans: &'a BTreeMap<SiteId, SitePlan>,
-    window: Window,
     file: Option<FileId>,
-    counts: &'a mut Counts,
+    take: &'a mut dyn FnMut(&SiteId, &SitePlan, &Rows),
+    rejected_rows: u64,
     stop: &'a Stop,
-    on_rows: &'a dyn Fn(u64),
 }
 
-impl Intake for Counter<'_> {
+impl Intake for Reader<'_> {
     fn resume(&mut self, site: &SiteId) -> Result<Resume, Stopped> {
-        let parts = self.plans.get(site).map(|plan| plan.parts.as_slice()).unwrap_or_default();
-        let part = parts.iter().find(|(_, until)| file_of(until) == self.file);
-        let Some((after, until)) = part else {
+        let plan = self.plans.get(site);
+        let part = plan.and_then(|plan| plan.parts.iter().find(|(_, until)| file_of(until) == self.file));
+        let Some((plan, (after, until))) = plan.zip(part) else {
             return Ok(Resume { paused: true, ..Resume::from_the_start() });
         };
-        let bounds = Some(Bounds { until: until.clone(), window: self.window });
+        let bounds = Some(Bounds { until: until.clone(), window: plan.window });
         Ok(Resume { cursor: after.clone(), bounds, ..Resume::from_the_start() })
     }
 
@@ -117,12 +126,8 @@ impl Intake for Counter<'_> {
     }
 
     fn batch(&mut self, batch: Batch) -> Result<(), Stopped> {
-        let Some(plan) = self.plans.get(&batch.site) else { return Ok(()) };
-        (self.on_rows)(batch.rows.len() as u64);
-        let count = self.counts.sites.entry(batch.site.clone()).or_default();
-        for row in batch.rows.times() {
-            let by_day = if plan.is_due(row.time) { &mut count.due } else { &mut count.open };
-            *by_day.entry(Day::of(row.time)).or_default() += 1;
+        if let Some(plan) = self.plans.get(&batch.site) {
+            (self.take)(&batch.site, plan, &batch.rows);
         }
         Ok(())
     }
@@ -132,7 +137,7 @@ impl Intake for Counter<'_> {
     }
 
     fn reject(&mut self, _reject: Reject) -> Result<(), Stopped> {
-        self.counts.rejected_rows += 1;
+        self.rejected_rows += 1;
         Ok(())
     }
 
@@ -142,7 +147,7 @@ impl Intake for Counter<'_> {
 }
 
 impl SitePlan {
-    fn is_due(&self, time: Time) -> bool {
+    pub(super) fn is_due(&self, time: Time) -> bool {
         let is_on_its_way = self.on_their_way.iter().any(|(first, last)| (*first..=*last).contains(&time));
         self.floor.is_none_or(|floor| time > floor) && !is_on_its_way
     }

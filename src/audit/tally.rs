@@ -1,13 +1,14 @@
 //! What a table has in its sink, by site and day: from what the objects say of themselves, and where they
 //! do not say it, from their rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::TryStreamExt as _;
-use livecosmos_state::{ChainName, SiteId, Time};
+use livecosmos_state::{ChainName, Fingerprint, SiteId, Time};
 
 use super::Subject;
 use super::listing::{Listed, Place};
+use crate::fingerprint;
 use crate::payload::{PayloadReader, ReadError};
 use crate::sink::{Day, DayCounts, Facts, SinkError};
 use crate::uploader::{SiteError, settle};
@@ -29,6 +30,8 @@ pub struct Tally {
 pub struct SiteTally {
     /// Rows by day, those that were sent again for an operator left out.
     pub days: BTreeMap<Day, u64>,
+    /// Days with rows on chains that may repeat a row in another version.
+    pub mixed: BTreeSet<Day>,
     /// The first object of the live chain that is there.
     pub first_live: Option<FirstLive>,
 }
@@ -69,6 +72,67 @@ impl Subject {
             tally.add(counted);
         }
         Ok(tally)
+    }
+
+    /// Gives `take` the rows of the objects for which `is_wanted` holds, if any of them lies on one of
+    /// `days`, with the tie column `tie`.
+    ///
+    /// # Errors
+    /// When the sink cannot be read. Objects that cannot be understood are passed over: a tally lists them.
+    pub async fn look_at_rows(
+        &self,
+        is_wanted: impl Fn(&SiteId, &ChainName, u64) -> bool,
+        days: &BTreeMap<SiteId, BTreeSet<Day>>,
+        tie: Option<&str>,
+        mut take: impl FnMut(&SiteId, Time, Fingerprint),
+    ) -> Result<(), SiteError> {
+        let wanted = self.listed().try_filter_map(|listed| {
+            let found = match listed {
+                Listed::Object { key, place } if is_wanted(&place.site, &place.chain, place.seq) => {
+                    days.get(&place.site).map(|days| (key, place.site, days))
+                }
+                _ => None,
+            };
+            std::future::ready(Ok(found))
+        });
+        let read = wanted.map_ok(|(key, site, days)| async move {
+            let rows = self.rows_of(&key, days, tie).await?;
+            Ok((site, rows))
+        });
+        let mut read = std::pin::pin!(read.try_buffered(HEADS_AT_ONCE));
+        while let Some((site, rows)) = read.try_next().await? {
+            rows.into_iter().for_each(|(time, print)| take(&site, time, print));
+        }
+        Ok(())
+    }
+
+    /// The rows of an object that holds some of `days`, or does not say its days.
+    async fn rows_of(
+        &self,
+        key: &str,
+        days: &BTreeSet<Day>,
+        tie: Option<&str>,
+    ) -> Result<Vec<(Time, Fingerprint)>, SiteError> {
+        let facts = match settle(&self.retry, &self.stop, || self.sink.head(key)).await {
+            Ok(Some(facts)) if !facts.is_resend => facts,
+            Ok(_) | Err(SiteError::Sink(SinkError::Refused(_))) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let is_elsewhere = |counts: &DayCounts| !counts.days().any(|(day, _)| days.contains(&day));
+        if facts.contents.days.as_ref().is_some_and(is_elsewhere) {
+            return Ok(Vec::new());
+        }
+        let stored = match settle(&self.retry, &self.stop, || self.sink.get(key)).await {
+            Ok(Some((_, stored))) => stored,
+            Ok(None) | Err(SiteError::Sink(SinkError::Refused(_))) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let time_column = facts.contents.time_column.as_deref().unwrap_or(&self.time_column).to_owned();
+        let tie = tie.map(str::to_owned);
+        let read = tokio::task::spawn_blocking(move || {
+            fingerprint::of_payload(&stored, &time_column, tie.as_deref())
+        });
+        Ok(read.await.ok().and_then(Result::ok).unwrap_or_default())
     }
 
     async fn days_of(&self, key: String, place: Place) -> Result<Counted, SiteError> {
@@ -139,8 +203,12 @@ impl Tally {
             Outcome::Gone => return,
         };
         let site = self.sites.entry(place.site).or_default();
+        let is_range = place.chain == ChainName::LIVE || place.chain.is_catch_up();
         for (day, rows) in days.days() {
             *site.days.entry(day).or_default() += rows;
+            if !is_range {
+                site.mixed.insert(day);
+            }
         }
         if place.chain == ChainName::LIVE {
             let first_data = facts.contents.first_data;

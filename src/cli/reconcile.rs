@@ -1,23 +1,28 @@
 //! `livecosmos reconcile`: rows by site and day in the source against those in the sink, and the way to
 //! send exactly those that are missing.
 
+mod exact;
 mod repair;
 mod show;
 
 use std::collections::BTreeMap;
 
-use livecosmos_state::{Cursor, FillKind, Site, SiteId, State, Time, Window};
+use livecosmos_state::{ChainName, Cursor, FillKind, Site, SiteId, State, Time, Window};
 
 use super::args::{CommonArgs, ReconcileArgs};
 use super::print::Failure;
 use super::{backfill, inspect, state_dir};
-use crate::audit::{self, Counts, DayCompared, FirstLive, SiteCount, SitePlan, SiteTally, Subject, Tally};
+use crate::audit::{
+    self, DayCompared, FirstLive, SiteCount, SitePlan, SiteTally, SourceRead, Subject, Tally,
+};
 use crate::clock::{Clock as _, SystemClock, just_before};
 use crate::config::{Config, TableConfig};
 use crate::daemon;
 use crate::exit::Exit;
 use crate::logging;
+use crate::rows::Rows;
 use crate::sink::Day;
+use crate::stop::Stop;
 use crate::uploader::Fallback;
 
 /// Compares, and sends what is missing if that is asked for.
@@ -51,6 +56,8 @@ struct Compared {
     notices: Vec<String>,
     /// Objects that do not say what they hold, with the reason.
     unknown: Vec<(String, String)>,
+    /// Days on which rows were only counted, though they should have been compared.
+    only_counted: usize,
 }
 
 struct SiteCompared {
@@ -67,6 +74,7 @@ impl Compared {
 
 impl Work<'_> {
     /// Counts in the sink, then in the source: as far as `state` says that the live chains have come.
+    /// Then compares the rows of those days on which counts do not say enough.
     async fn compare(&self, state: &State) -> Result<Compared, Failure> {
         let sites = self.sites(state)?;
         let subject = inspect::subject(&self.config, &self.table, &self.args.sites).await?;
@@ -75,8 +83,19 @@ impl Work<'_> {
             .iter()
             .map(|(id, site)| ((*id).clone(), self.plan(state, site, tally.sites.get(*id))))
             .collect();
-        let counts = tokio::task::block_in_place(|| self.count(state, &plans))?;
-        Ok(self.conclude(&sites, tally, counts))
+        let mut counts: BTreeMap<SiteId, SiteCount> = BTreeMap::new();
+        let read = tokio::task::block_in_place(|| {
+            self.read_source(state, &plans, &mut |site, plan, rows| {
+                counts.entry(site.clone()).or_default().add(plan, rows);
+            })
+        })?;
+        let mut compared = self.conclude(&sites, tally.unknown, &tally.sites, &counts);
+        (compared.rejected_rows, compared.notices) = (read.rejected_rows, read.notices);
+        let days = exact::days(&mut compared, &tally.sites);
+        if !days.is_empty() {
+            self.compare_rows(&subject, state, &plans, &days, &mut compared).await?;
+        }
+        Ok(compared)
     }
 
     fn sites<'s>(&self, state: &'s State) -> Result<BTreeMap<&'s SiteId, &'s Site>, Failure> {
@@ -101,33 +120,47 @@ impl Work<'_> {
         SitePlan {
             parts: backfill::parts(state, site, self.window()),
             floor: floor(state, site, first_live, self.table.poll.fallback),
+            window: self.window(),
             on_their_way: on_their_way(site),
         }
     }
 
-    fn count(&self, state: &State, plans: &BTreeMap<SiteId, SitePlan>) -> Result<Counts, Failure> {
+    fn read_source(
+        &self,
+        state: &State,
+        plans: &BTreeMap<SiteId, SitePlan>,
+        take: &mut dyn FnMut(&SiteId, &SitePlan, &Rows),
+    ) -> Result<SourceRead, Failure> {
         let spinner = inspect::spinner("reading the source");
-        let stop = crate::stop::Stop::default();
-        let (now, on_rows) = (SystemClock.now(), |rows| spinner.inc(rows));
+        let mut count_and_take = |site: &SiteId, plan: &SitePlan, rows: &Rows| {
+            spinner.inc(rows.len() as u64);
+            take(site, plan, rows);
+        };
         let open = || self.table.source.open(self.table.shape.clone());
-        let counts = audit::count(state, plans, self.window(), now, &stop, &on_rows, open);
+        let (now, stop) = (SystemClock.now(), Stop::default());
+        let read = audit::read_source(state, plans, now, &stop, open, &mut count_and_take);
         spinner.finish_and_clear();
-        counts.map_err(|error| Failure::new(Exit::from(&error), error))
+        read.map_err(|error| Failure::new(Exit::from(&error), error))
     }
 
-    fn conclude(&self, sites: &BTreeMap<&SiteId, &Site>, tally: Tally, mut counts: Counts) -> Compared {
+    fn conclude(
+        &self,
+        sites: &BTreeMap<&SiteId, &Site>,
+        unknown: Vec<(String, String)>,
+        tally: &BTreeMap<SiteId, SiteTally>,
+        counts: &BTreeMap<SiteId, SiteCount>,
+    ) -> Compared {
         let window = self.window();
         let is_asked_for = |day: &Day| day.start().is_some_and(|start| window.holds(start));
+        let (no_count, no_tally) = (SiteCount::default(), SiteTally::default());
         let compare = |(id, site): (&&SiteId, &&Site)| {
-            let count: SiteCount = counts.sites.remove(*id).unwrap_or_default();
-            let empty = SiteTally::default();
-            let mut days = audit::compare(&count, tally.sites.get(*id).unwrap_or(&empty));
+            let count = counts.get(*id).unwrap_or(&no_count);
+            let mut days = audit::compare(count, tally.get(*id).unwrap_or(&no_tally));
             days.retain(|compared| is_asked_for(&compared.day));
             ((*id).clone(), SiteCompared { last_data: site.last_data, days })
         };
         let sites = sites.iter().map(compare).collect();
-        let Counts { rejected_rows, notices, .. } = counts;
-        Compared { sites, rejected_rows, notices, unknown: tally.unknown }
+        Compared { sites, rejected_rows: 0, notices: Vec::new(), unknown, only_counted: 0 }
     }
 }
 
@@ -137,13 +170,15 @@ async fn tally(subject: &Subject, state: &State) -> Result<Tally, Failure> {
     let failed = |error| inspect::failure(&error);
     let total = if inspect::has_bar() { subject.count().await.map_err(failed)? } else { 0 };
     let bar = inspect::bar(subject.table.as_str(), total);
-    let is_wanted = |site: &SiteId, chain: &livecosmos_state::ChainName, seq: u64| {
-        let known = state.sites.get(site);
-        known.is_some_and(|site| *chain != livecosmos_state::ChainName::LIVE || seq < site.live.seq)
-    };
+    let is_wanted = |site: &SiteId, chain: &ChainName, seq: u64| is_known(state, site, chain, seq);
     let tally = subject.tally(is_wanted, || bar.inc(1)).await;
     bar.finish_and_clear();
     tally.map_err(failed)
+}
+
+fn is_known(state: &State, site: &SiteId, chain: &ChainName, seq: u64) -> bool {
+    let known = state.sites.get(site);
+    known.is_some_and(|site| *chain != ChainName::LIVE || seq < site.live.seq)
 }
 
 /// Rows at or before it were never due: by the state, or, where that is not known any more or older

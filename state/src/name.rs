@@ -13,6 +13,9 @@ const TABLE_NAME_BYTES_MAX: usize = 128;
 /// The longest name of a chain, in bytes.
 const CHAIN_NAME_BYTES_MAX: usize = 64;
 
+/// What the names of fills begin with that work off what a live chain jumped over.
+const CATCH_UP: &str = "catchup-";
+
 /// A name that was refused, and the rule it broke.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} {text:?} is not allowed; use {rule}")]
@@ -103,7 +106,13 @@ impl ChainName {
     /// The fill of what object `seq` of the live chain jumped over.
     #[must_use]
     pub fn catch_up(seq: u64) -> Self {
-        Self(Cow::Owned(format!("catchup-{seq:020}")))
+        Self(Cow::Owned(format!("{CATCH_UP}{seq:020}")))
+    }
+
+    /// Whether it is a fill of what a live chain jumped over.
+    #[must_use]
+    pub fn is_catch_up(&self) -> bool {
+        self.0.starts_with(CATCH_UP)
     }
 
     /// Checks `text` and makes it a chain's name.

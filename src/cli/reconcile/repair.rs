@@ -51,16 +51,17 @@ pub(super) fn run(work: &Work<'_>, state_dir: PathBuf, common: &CommonArgs) -> R
             repaired.rows, repaired.objects
         ));
     }
-    let is_whole = outcome.failures.is_empty() && (begun > 0 || !has(&compared, Verdict::Missing));
-    Ok(if is_whole && !has(&compared, Verdict::Surplus) && compared.unknown.is_empty() {
+    let is_whole = outcome.failures.is_empty() && (begun > 0 || !has(&compared, Verdict::is_reparable));
+    let is_surplus = |verdict| verdict == Verdict::Surplus;
+    Ok(if is_whole && !has(&compared, is_surplus) && compared.unknown.is_empty() {
         Exit::Done
     } else {
         Exit::SitesFailed
     })
 }
 
-fn has(compared: &Compared, verdict: Verdict) -> bool {
-    compared.sites.values().flat_map(|site| &site.days).any(|day| day.verdict == verdict)
+fn has(compared: &Compared, is_it: impl Fn(Verdict) -> bool) -> bool {
+    compared.sites.values().flat_map(|site| &site.days).any(|day| is_it(day.verdict))
 }
 
 fn agree(
@@ -99,10 +100,10 @@ fn fills_of(state: &State, id: &SiteId, site: &Site, of: &SiteCompared, now: Tim
     parts.enumerate().map(fill).collect()
 }
 
-/// Days with missing rows that follow each other: the first and the last of each stretch.
+/// Days with rows to send that follow each other: the first and the last of each stretch.
 fn stretches(of: &SiteCompared) -> Vec<(Day, Day)> {
     let mut stretches: Vec<(Day, Day)> = Vec::new();
-    for day in of.days.iter().filter(|day| day.verdict == Verdict::Missing).map(|day| day.day) {
+    for day in of.days.iter().filter(|day| day.verdict.is_reparable()).map(|day| day.day) {
         match stretches.last_mut() {
             Some((_, last)) if last.next() == day => *last = day,
             _ => stretches.push((day, day)),
@@ -117,12 +118,20 @@ fn stretches(of: &SiteCompared) -> Vec<(Day, Day)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::DayCompared;
+    use crate::audit::{DayCompared, Difference};
 
     fn site(missing: &[i64]) -> SiteCompared {
         let day = |number: &i64| {
             let day = Day::of(Time::new(number * 86_400, 0).unwrap());
-            DayCompared { day, source_rows: 2, open_rows: 0, sink_rows: 1, verdict: Verdict::Missing }
+            DayCompared {
+                day,
+                source_rows: 2,
+                open_rows: 0,
+                sink_rows: 1,
+                difference: Difference { missing: 1, ..Difference::default() },
+                verdict: Verdict::Missing,
+                is_exact: true,
+            }
         };
         SiteCompared { last_data: None, days: missing.iter().map(day).collect() }
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Compared, SiteCompared, Work};
-use crate::audit::{DayCompared, Verdict};
+use crate::audit::{DayCompared, Difference, Verdict};
 use crate::cli::args::Output;
 use crate::cli::print::{self, Failure};
 use crate::exit::Exit;
@@ -17,8 +17,12 @@ struct Reconciled<'a> {
     table: &'a str,
     sites: Vec<ReconciledSite<'a>>,
     missing_rows: u64,
+    changed_rows: u64,
+    doubled_rows: u64,
     surplus_rows: u64,
     rejected_rows: u64,
+    /// Days on which rows were counted where they should have been compared: too many at once.
+    only_counted_days: usize,
     unknown_objects: Vec<UnknownObject<'a>>,
     repaired: Option<Repaired>,
 }
@@ -37,6 +41,14 @@ struct ReconciledDay {
     /// Of these, rows that may be in the sink or not.
     open_rows: u64,
     sink_rows: u64,
+    missing_rows: u64,
+    changed_rows: u64,
+    doubled_rows: u64,
+    version_rows: u64,
+    gone_rows: u64,
+    surplus_rows: u64,
+    /// Whether rows were compared, and not only counted.
+    exact: bool,
     verdict: &'static str,
 }
 
@@ -74,9 +86,12 @@ pub(super) fn whole(
         schema: SCHEMA,
         table: work.table.table.as_str(),
         sites: sites.collect(),
-        missing_rows: rows_of(compared, Verdict::Missing),
-        surplus_rows: rows_of(compared, Verdict::Surplus),
+        missing_rows: sum(compared, |rows| rows.missing),
+        changed_rows: sum(compared, |rows| rows.changed),
+        doubled_rows: sum(compared, |rows| rows.doubled),
+        surplus_rows: sum(compared, |rows| rows.surplus),
         rejected_rows: compared.rejected_rows,
+        only_counted_days: compared.only_counted,
         unknown_objects: compared.unknown.iter().map(|(key, why)| UnknownObject { key, why }).collect(),
         repaired,
     })
@@ -106,29 +121,26 @@ fn shown<'a>(work: &'a Work<'_>, site: &'a SiteCompared) -> impl Iterator<Item =
     site.days.iter().filter(|day| work.args.all || day.verdict.is_difference())
 }
 
-/// How many rows a day lacks or has too many.
-fn difference(day: &DayCompared) -> u64 {
-    match day.verdict {
-        Verdict::Missing => day.source_rows - day.open_rows - day.sink_rows,
-        Verdict::Surplus | Verdict::Gone => day.sink_rows - day.source_rows,
-        Verdict::Same => 0,
-        Verdict::Open => day.source_rows - day.sink_rows,
-    }
-}
-
-fn rows_of(compared: &Compared, verdict: Verdict) -> u64 {
-    let days = compared.sites.values().flat_map(|site| &site.days);
-    days.filter(|day| day.verdict == verdict).map(difference).sum()
+fn sum(compared: &Compared, rows: impl Fn(&Difference) -> u64) -> u64 {
+    compared.sites.values().flat_map(|site| &site.days).map(|day| rows(&day.difference)).sum()
 }
 
 fn words(day: &DayCompared) -> String {
-    let rows = difference(day);
+    let Difference { missing, changed, doubled, versions, gone, surplus } = day.difference;
+    let kinds = [
+        (missing, "missing"),
+        (changed, "changed in the source"),
+        (doubled, "doubled"),
+        (surplus, "more than the source has"),
+        (versions, "in older versions too"),
+        (gone, "gone from the source"),
+    ];
+    let found = kinds.iter().filter(|(rows, _)| *rows > 0).map(|(rows, kind)| format!("{rows} {kind}"));
+    let found = found.collect::<Vec<_>>().join(", ");
     match day.verdict {
-        Verdict::Same => "same".to_owned(),
-        Verdict::Missing => format!("{rows} missing"),
-        Verdict::Surplus => format!("{rows} more than the source has now"),
-        Verdict::Gone => format!("{rows} gone from the source"),
-        Verdict::Open => format!("{rows} not due, or on their way"),
+        _ if !found.is_empty() => found,
+        Verdict::Open => format!("{} not due, or on their way", day.source_rows - day.sink_rows),
+        _ => "same".to_owned(),
     }
 }
 
@@ -136,6 +148,7 @@ fn spell_day(day: &DayCompared) -> ReconciledDay {
     let verdict = match day.verdict {
         Verdict::Same => "same",
         Verdict::Missing => "missing",
+        Verdict::Changed => "changed",
         Verdict::Surplus => "surplus",
         Verdict::Gone => "gone",
         Verdict::Open => "open",
@@ -145,6 +158,13 @@ fn spell_day(day: &DayCompared) -> ReconciledDay {
         source_rows: day.source_rows,
         open_rows: day.open_rows,
         sink_rows: day.sink_rows,
+        missing_rows: day.difference.missing,
+        changed_rows: day.difference.changed,
+        doubled_rows: day.difference.doubled,
+        version_rows: day.difference.versions,
+        gone_rows: day.difference.gone,
+        surplus_rows: day.difference.surplus,
+        exact: day.is_exact,
         verdict,
     }
 }
@@ -160,6 +180,12 @@ fn remark(compared: &Compared) {
         print::note(format_args!(
             "{} rows cannot be sent and are not counted; see 'livecosmos quarantine list'",
             compared.rejected_rows
+        ));
+    }
+    if compared.only_counted > 0 {
+        print::note(format_args!(
+            "on {} days rows were counted and not compared, which would take too much memory; take a part with --site, --from and --to",
+            compared.only_counted
         ));
     }
     if compared.sites.is_empty() {
