@@ -21,6 +21,7 @@ mod adopt;
 mod change;
 mod errand;
 mod fill;
+mod foresee;
 mod intake;
 mod journal;
 mod late;
@@ -39,6 +40,7 @@ use std::time::Duration;
 
 use livecosmos_state::{ChainName, CommitError, Cursor, FillKind, Intent, Observer, SiteId, Store, Time};
 
+pub use foresee::{Foreseen, foresee};
 pub use limits::Shared;
 pub use pass::{PassError, PassReport, Totals};
 pub use rehearse::{Plan, Rehearsal, SitePlan};

@@ -278,6 +278,26 @@ pub(super) enum StateCommand {
         change: ChangeArgs,
     },
 
+    /// Send the rows of a site again that lie behind a time
+    ///
+    /// They go to a chain of their own, and their objects say that they are a resend; the live chain goes
+    /// on where it is.
+    Rewind {
+        #[command(flatten)]
+        table: TableArgs,
+        /// The site.
+        #[arg(long, value_name = "SITE", value_parser = SiteId::parse)]
+        site: SiteId,
+        /// Rows after this time are sent again; without an offset it is in the table's time zone.
+        #[arg(long, value_name = "TIME")]
+        to: String,
+        /// Count the rows that would be sent again, and change nothing.
+        #[arg(long, conflicts_with = "yes")]
+        dry_run: bool,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+
     /// Go back to the state before the last command that changed it; twice: forth again
     Undo {
         #[command(flatten)]

@@ -104,7 +104,7 @@ impl Position {
     /// The same for a source: a fill of a site with this floor.
     ///
     /// What sends only the rows that are missing reads all of its part anew each time.
-    fn resume_fill(self, fill: &Fill, floor: Option<Time>) -> Resume {
+    pub(super) fn resume_fill(self, fill: &Fill, floor: Option<Time>) -> Resume {
         let (cursor, floor) = match fill.kind {
             FillKind::CatchUp | FillKind::Resend => (self.passed.unwrap_or(self.cursor), floor),
             FillKind::Backfill | FillKind::Repair => (fill.after.clone(), None),

@@ -69,7 +69,8 @@ impl LiveUploader {
         });
         let Some((chain, fill)) = oldest else { return (Some(source), outcomes.report(Pass::default())) };
         let now = self.clock.now();
-        let start = self.start_of_fill(site, &fill, now);
+        let files = self.journal.read(|state| state.files.clone());
+        let start = start_of_fill(files, site, &fill, now);
         let errand = Errand::Fill(chain.clone());
         let mut lanes = Lanes::new(Arc::clone(self), Arc::clone(&outcomes), errand, now);
         let reader = tokio::task::spawn_blocking(move || {
@@ -88,19 +89,6 @@ impl LiveUploader {
     pub fn put_off_fill(&self, site: &SiteId, error: PassError) -> PassReport {
         self.pauses_beside().fail(site, self.clock.now());
         PassReport { error: Some(error), ..PassReport::default() }
-    }
-
-    fn start_of_fill(&self, site: &SiteId, fill: &Fill, now: Time) -> Start {
-        let files = self.journal.read(|state| state.files.clone());
-        Start {
-            now,
-            files: files.into_iter().map(|file| from_its_beginning(file, fill)).collect(),
-            known: [site.clone()].into(),
-            only: Some([site.clone()].into()),
-            first_run: false,
-            behind: true,
-            is_bounded: true,
-        }
     }
 
     async fn conclude_fill(
@@ -155,6 +143,19 @@ impl LiveUploader {
                 false
             }
         }
+    }
+}
+
+/// A pass for `fill` alone.
+pub(super) fn start_of_fill(files: Vec<SourceFile>, site: &SiteId, fill: &Fill, now: Time) -> Start {
+    Start {
+        now,
+        files: files.into_iter().map(|file| from_its_beginning(file, fill)).collect(),
+        known: [site.clone()].into(),
+        only: Some([site.clone()].into()),
+        first_run: false,
+        behind: true,
+        is_bounded: true,
     }
 }
 

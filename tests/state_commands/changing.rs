@@ -123,7 +123,11 @@ fn no_state_is_changed_while_a_daemon_follows_the_table() {
     let before = sites(&work);
     let mut running = work.livecosmos().table("X").spawn();
     wait_until("the daemon's lock", Duration::from_mins(1), || (sites(&work) > before).then_some(()));
-    let commands: &[(&str, &[&str])] = &[("import", &["one.json", "--yes"]), ("undo", &["--yes"])];
+    let commands: &[(&str, &[&str])] = &[
+        ("import", &["one.json", "--yes"]),
+        ("undo", &["--yes"]),
+        ("rewind", &["--site", "ALIC1", "--to", "2025-01-01", "--yes"]),
+    ];
     for (word, words) in commands {
         let run = state(&work, word, words).run().expect_code(75);
         assert!(run.stderr.contains(&format!("held by process {}", running.pid())), "{word}: {}", run.stderr);

@@ -6,6 +6,7 @@
 mod changing;
 mod exported;
 mod pickled;
+mod rewound;
 mod scene;
 #[path = "../support/mod.rs"]
 mod support;

@@ -7,6 +7,7 @@ mod export;
 mod import;
 mod look;
 mod pickle;
+mod rewind;
 mod show;
 mod undo;
 mod verify;
@@ -22,6 +23,12 @@ pub(super) fn run(command: &StateCommand, common: &CommonArgs) -> Result<Exit, F
         StateCommand::Verify(names) => verify::run(names, common),
         StateCommand::Export(table) => export::run(table, common),
         StateCommand::Import { table, file, change } => import::run(table, file, change.yes, common),
+        StateCommand::Rewind { table, site, to, dry_run: true, .. } => {
+            rewind::rehearse(table, site, to, common)
+        }
+        StateCommand::Rewind { table, site, to, change, .. } => {
+            rewind::run(table, site, to, change.yes, common)
+        }
         StateCommand::Undo { table, change } => undo::run(table, change.yes, common),
     }
 }
