@@ -3,8 +3,9 @@
 use livecosmos_state::{CommitError, Opened, Options, Origin, State, Store};
 use serde::Serialize;
 
+use super::args::TableArgs;
 use super::difference::{Difference, differences};
-use crate::cli::args::{CommonArgs, Output, TableArgs};
+use crate::cli::args::{CommonArgs, Output};
 use crate::cli::print::{self, Failure};
 use crate::cli::{confirm, state_dir};
 use crate::config::{Config, TableConfig};

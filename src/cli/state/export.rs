@@ -2,9 +2,10 @@
 
 use livecosmos_state::inspect;
 
+use super::args::TableArgs;
 use super::change::configured;
 use super::document::Document;
-use crate::cli::args::{CommonArgs, TableArgs};
+use crate::cli::args::CommonArgs;
 use crate::cli::print::{self, Failure};
 use crate::cli::state_dir;
 use crate::exit::Exit;

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use livecosmos_state::{Chain, Cursor, Site, SiteId, State, Tie};
 
+use super::args::TableArgs;
 use super::change::{Workplace, check_source};
 use super::document::Document;
 use super::pickle::{self, Local, Predecessor};
-use crate::cli::args::{CommonArgs, TableArgs};
+use crate::cli::args::CommonArgs;
 use crate::cli::print::{self, Failure};
 use crate::config::{SourceSettings, TableConfig};
 use crate::exit::Exit;

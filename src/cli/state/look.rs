@@ -5,7 +5,8 @@ use std::path::Path;
 
 use livecosmos_state::{Inspection, Origin, TableName, inspect};
 
-use crate::cli::args::{CommonArgs, StateArgs};
+use super::args::StateArgs;
+use crate::cli::args::CommonArgs;
 use crate::cli::print::{self, Failure};
 use crate::cli::{follow, state_dir};
 use crate::config::Config;

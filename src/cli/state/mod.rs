@@ -1,5 +1,6 @@
 //! `livecosmos state …`: looking at what is remembered of each site, and changing it.
 
+pub(super) mod args;
 mod change;
 mod difference;
 mod document;
@@ -12,9 +13,10 @@ mod show;
 mod undo;
 mod verify;
 
-use super::args::{CommonArgs, StateCommand};
+use super::args::CommonArgs;
 use super::print::Failure;
 use crate::exit::Exit;
+use args::StateCommand;
 
 /// Runs the command.
 pub(super) fn run(command: &StateCommand, common: &CommonArgs) -> Result<Exit, Failure> {
@@ -24,10 +26,10 @@ pub(super) fn run(command: &StateCommand, common: &CommonArgs) -> Result<Exit, F
         StateCommand::Export(table) => export::run(table, common),
         StateCommand::Import { table, file, change } => import::run(table, file, change.yes, common),
         StateCommand::Rewind { table, site, to, dry_run: true, .. } => {
-            rewind::rehearse(table, site, to, common)
+            rewind::rehearse(table, site, *to, common)
         }
         StateCommand::Rewind { table, site, to, change, .. } => {
-            rewind::run(table, site, to, change.yes, common)
+            rewind::run(table, site, *to, change.yes, common)
         }
         StateCommand::Undo { table, change } => undo::run(table, change.yes, common),
     }

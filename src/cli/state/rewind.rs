@@ -8,8 +8,9 @@ use livecosmos_state::{
 };
 use serde::Serialize;
 
+use super::args::TableArgs;
 use super::change::{Workplace, check_source, configured};
-use crate::cli::args::{CommonArgs, Output, TableArgs};
+use crate::cli::args::{CommonArgs, Output};
 use crate::cli::print::{self, Failure};
 use crate::cli::state_dir;
 use crate::clock::{Clock as _, SystemClock, just_after};
@@ -43,7 +44,7 @@ struct RehearsedFill {
 pub(super) fn run(
     args: &TableArgs,
     site: &SiteId,
-    to: &str,
+    to: Time,
     yes: bool,
     common: &CommonArgs,
 ) -> Result<Exit, Failure> {
@@ -62,7 +63,7 @@ pub(super) fn run(
 pub(super) fn rehearse(
     args: &TableArgs,
     site: &SiteId,
-    to: &str,
+    to: Time,
     common: &CommonArgs,
 ) -> Result<Exit, Failure> {
     let config = configured(args)?;
@@ -119,10 +120,8 @@ struct Plan<'a> {
 
 impl Plan<'_> {
     /// The state with the fills that send the site's rows behind `to` again, and their names.
-    fn rewound(&self, id: &SiteId, to: &str) -> Result<(State, Vec<ChainName>), Failure> {
+    fn rewound(&self, id: &SiteId, to: Time) -> Result<(State, Vec<ChainName>), Failure> {
         let refused = |message| Failure::new(Exit::Config, message);
-        let to =
-            self.config.shape.time.iso().read(to).map_err(|error| refused(format!("--to {error}")))?.time;
         let site = self.state.sites.get(id).ok_or_else(|| unknown_site(id, self.config))?;
         let Some(watermark) = site.last_data.filter(|watermark| *watermark > to) else {
             let watermark = site.last_data.map_or_else(|| "nothing".to_owned(), |time| time.to_string());

@@ -6,8 +6,9 @@ use std::time::Duration;
 use livecosmos_state::{Intent, Site, TableName, Time, Whole};
 use serde::Serialize;
 
+use super::args::StateArgs;
 use super::look::{inspected, report};
-use crate::cli::args::{CommonArgs, Output, StateArgs};
+use crate::cli::args::{CommonArgs, Output};
 use crate::cli::print::{self, Failure};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::show_duration;

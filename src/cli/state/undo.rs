@@ -2,8 +2,9 @@
 
 use livecosmos_state::Found;
 
+use super::args::TableArgs;
 use super::change::{Workplace, check_source};
-use crate::cli::args::{CommonArgs, TableArgs};
+use crate::cli::args::CommonArgs;
 use crate::cli::print::{self, Failure};
 use crate::exit::Exit;
 

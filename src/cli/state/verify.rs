@@ -5,8 +5,9 @@ use std::path::Path;
 use livecosmos_state::{Found, Inspection, Origin, TableName};
 use serde::Serialize;
 
+use super::args::StateArgs;
 use super::look::{inspected, report};
-use crate::cli::args::{CommonArgs, Output, StateArgs};
+use crate::cli::args::{CommonArgs, Output};
 use crate::cli::print::{self, Failure};
 use crate::exit::Exit;
 
