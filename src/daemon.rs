@@ -2,6 +2,7 @@
 
 mod command;
 mod fills;
+mod rebuild;
 mod signals;
 mod supervise;
 mod table;
@@ -25,6 +26,7 @@ use supervise::Supervisor;
 use table::{Failure, Table};
 
 pub use command::{NewFill, fill};
+pub use rebuild::{Rebuilt, rebuild};
 pub use fills::Outcome;
 
 /// How a command line wants its tables followed.

@@ -29,6 +29,7 @@ mod ledger;
 mod limits;
 mod pass;
 mod pause;
+mod rebuild;
 mod rehearse;
 mod retry;
 mod stored;

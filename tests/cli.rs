@@ -211,7 +211,7 @@ hint: the next run takes its backup and writes it anew
     assert_eq!(load(&lost), "nothing");
     insta::assert_snapshot!(stderr_of(&work, &lost), @r"
 error: state file [DIR]/state/X.state is unusable (it is empty) and so is its backup [DIR]/state/X.state.backup (it ends after 7 bytes, within its header)
-hint: restore one of them from a copy: 'livecosmos state verify' shows both, and a new state is never begun over them
+hint: restore one of them from a copy, or make a new state from the sink with 'livecosmos state rebuild'
 ");
     let table = command(&work, &["state", "verify"]).run().expect_code(65);
     insta::assert_snapshot!(tidy(&work, &table.stdout), @r"

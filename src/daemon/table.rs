@@ -88,7 +88,7 @@ impl Table {
         })
     }
 
-    pub(super) fn uploader(&self) -> &LiveUploader {
+    pub(super) fn uploader(&self) -> &Arc<LiveUploader> {
         &self.uploader
     }
 

@@ -95,7 +95,7 @@ impl LiveUploader {
         (source, self.conclude(read, &outcomes, now).await)
     }
 
-    async fn begin(
+    pub(super) async fn begin(
         &self,
         now: Time,
         only: Option<&std::collections::BTreeSet<SiteId>>,

@@ -14,7 +14,7 @@ pub enum OpenError {
     /// Neither file can be used. Exit code 65.
     #[error(
         "state file {} is unusable ({primary_why}) and so is its backup {} ({backup_why}); restore one of \
-         them from a copy: 'livecosmos state verify' shows both, and a new state is never begun over them",
+         them from a copy, or make a new state from the sink with 'livecosmos state rebuild'",
         primary.display(), backup.display()
     )]
     Corrupt {

@@ -44,6 +44,7 @@ pub use place::tables;
 pub use record::{Chain, FilePosition, Fill, FillKind, Intent, Site, SourceFile, State, Window};
 pub use store::{Opened, Options, Store};
 pub use time::{InvalidTime, Time};
+pub use undo::set_aside;
 pub use writer::{Commit, EDITS_QUEUED_MAX, Observer, Writer};
 
 /// The longest payload of a state file, in bytes: some 400,000 sites, or 11 million rows in their ledgers.

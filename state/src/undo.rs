@@ -6,12 +6,13 @@
 //! the new state is durable. So at every moment either nothing has changed, the kept state included,
 //! or all has.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::disk::{self, Disk};
+use crate::disk::{self, Disk, RealDisk};
 use crate::error::{CommitError, OpenError};
 use crate::load::{self, Found};
-use crate::place::Paths;
+use crate::name::TableName;
+use crate::place::{Lock, Paths};
 use crate::record::State;
 use crate::store::Store;
 
@@ -48,6 +49,30 @@ impl Store {
         disk::replace_durably(&*self.options.disk, &self.paths.temp, &self.paths.undo_next, &self.buffer)
             .map_err(|failure| CommitError::of(failure, self.paths.undo_next.clone()))
     }
+}
+
+/// Keeps the files of a table's state under other names where both are damaged, so that a new state can
+/// be begun. Returns those names; none where there is nothing damaged that stops a load.
+///
+/// # Errors
+/// [`OpenError::Locked`] while a daemon follows the table.
+pub fn set_aside(dir: &Path, table: &TableName) -> Result<Vec<PathBuf>, OpenError> {
+    let paths = Paths::new(dir, table);
+    let _lock = Lock::acquire(&paths.lock)?;
+    let found = [&paths.backup, &paths.primary].map(|path| (path, load::read(&RealDisk, path)));
+    let [(_, backup), (_, primary)] = &found;
+    if !matches!(load::judge(&paths, table, primary, backup), Err(OpenError::Corrupt { .. })) {
+        return Ok(Vec::new());
+    }
+    let mut kept = Vec::new();
+    for (path, _) in found.iter().filter(|(_, found)| !matches!(found, Found::Missing)) {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(".damaged");
+        let aside = PathBuf::from(aside);
+        RealDisk.replace(path, &aside).map_err(|error| OpenError::unwritable(&aside, error))?;
+        kept.push(aside);
+    }
+    Ok(kept)
 }
 
 /// Finishes what a crash left of a [`Store::replace`], where the state has `generation`.

@@ -174,7 +174,7 @@ fn two_bad_files_are_corrupt_and_never_a_first_run() {
     assert!(
         message.ends_with(
             " and so is its backup DIR/LEVEL1_SOILMET_30MIN.state.backup (it is empty); restore one of them from a \
-             copy: 'livecosmos state verify' shows both, and a new state is never begun over them"
+             copy, or make a new state from the sink with 'livecosmos state rebuild'"
         ),
         "{message}"
     );

@@ -6,7 +6,7 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use livecosmos_state::*;
@@ -165,4 +165,21 @@ fn after_a_crash_at_any_moment_state_and_kept_state_are_both_old_or_both_new() {
         current = change.after;
     }
     assert!(looked_at > 1_000, "only {looked_at} worlds were looked at");
+}
+
+#[test]
+fn only_files_that_stop_a_load_are_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path()).unwrap().store;
+    store.commit(|state| state.source = "first".to_owned()).unwrap();
+    assert!(matches!(set_aside(dir.path(), &sample::table()), Err(OpenError::Locked { .. })));
+    drop(store);
+    assert_eq!(set_aside(dir.path(), &sample::table()).unwrap(), [] as [PathBuf; 0]);
+    fs::write(file(dir.path(), ".state"), b"rubbish").unwrap();
+    assert_eq!(set_aside(dir.path(), &sample::table()).unwrap(), [] as [PathBuf; 0], "its backup is whole");
+    fs::write(file(dir.path(), ".state.backup"), b"").unwrap();
+    let kept = set_aside(dir.path(), &sample::table()).unwrap();
+    assert_eq!(kept, [".state.backup.damaged", ".state.damaged"].map(|suffix| file(dir.path(), suffix)));
+    assert_eq!(fs::read(&kept[1]).unwrap(), b"rubbish");
+    assert_eq!(open(dir.path()).unwrap().origin, Origin::New);
 }

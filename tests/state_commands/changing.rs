@@ -59,7 +59,7 @@ fn a_change_is_told_to_programs_in_one_document() {
     let run = state(&work, "import", &["one.json", "--yes", "--output", "json"]).run().expect_code(0);
     let document: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!((&document["schema"], &document["command"]), (&1.into(), &"import".into()));
-    assert_eq!((&document["table"], &document["changed"]), (&"X".into(), &true.into()));
+    assert_eq!((&document["table"], &document["done"]), (&"X".into(), &true.into()));
     let watermark =
         document["changes"].as_array().unwrap().iter().find(|change| change["what"] == "watermark");
     let expected =
@@ -126,6 +126,7 @@ fn no_state_is_changed_while_a_daemon_follows_the_table() {
     let commands: &[(&str, &[&str])] = &[
         ("import", &["one.json", "--yes"]),
         ("undo", &["--yes"]),
+        ("rebuild", &["--yes"]),
         ("rewind", &["--site", "ALIC1", "--to", "2025-01-01", "--yes"]),
     ];
     for (word, words) in commands {

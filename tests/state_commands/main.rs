@@ -6,6 +6,7 @@
 mod changing;
 mod exported;
 mod pickled;
+mod rebuilt;
 mod rewound;
 mod scene;
 #[path = "../support/mod.rs"]

@@ -58,6 +58,17 @@ pub(in crate::cli) enum StateCommand {
         change: ChangeArgs,
     },
 
+    /// Make a state from what is in the sink, for one that is lost, damaged or wrong
+    ///
+    /// Every site that has objects in the sink stands where its last object ends. A daemon does the same
+    /// site by site when its state is lost; here it is done for all, and shown first.
+    Rebuild {
+        #[command(flatten)]
+        table: TableArgs,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+
     /// Go back to the state before the last command that changed it; twice: forth again
     Undo {
         #[command(flatten)]

@@ -20,8 +20,8 @@ struct Changed<'a> {
     schema: u32,
     table: &'a str,
     command: &'static str,
-    /// Whether it was done.
-    changed: bool,
+    /// Whether they were made.
+    done: bool,
     generation: u64,
     changes: &'a [Difference],
 }
@@ -109,9 +109,9 @@ impl<'a> Workplace<'a> {
         if is_table { Ok(Exit::Done) } else { self.report(&changes, true) }
     }
 
-    fn report(&self, changes: &[Difference], changed: bool) -> Result<Exit, Failure> {
+    fn report(&self, changes: &[Difference], done: bool) -> Result<Exit, Failure> {
         let (table, generation) = (self.config.table.as_str(), self.store.generation());
-        print::json(&Changed { schema: SCHEMA, table, command: self.command, changed, generation, changes })
+        print::json(&Changed { schema: SCHEMA, table, command: self.command, done, generation, changes })
     }
 }
 

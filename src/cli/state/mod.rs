@@ -8,6 +8,7 @@ mod export;
 mod import;
 mod look;
 mod pickle;
+mod rebuild;
 mod rewind;
 mod show;
 mod undo;
@@ -31,6 +32,7 @@ pub(super) fn run(command: &StateCommand, common: &CommonArgs) -> Result<Exit, F
         StateCommand::Rewind { table, site, to, change, .. } => {
             rewind::run(table, site, *to, change.yes, common)
         }
+        StateCommand::Rebuild { table, change } => rebuild::run(table, change.yes, common),
         StateCommand::Undo { table, change } => undo::run(table, change.yes, common),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A pickle is a program for a stack machine that may call whatever it names. Here it may build
 //! dictionaries, texts and dates, which is all that such a state holds; anything else is refused by
-//! its name. The opcodes are those of `pickletools` in CPython, and a date's ten bytes those of
+//! its name. The opcodes are those of `pickletools` in `CPython`, and a date's ten bytes those of
 //! `datetime.datetime.__reduce__`.
 
 use std::collections::BTreeMap;
