@@ -38,7 +38,7 @@ fn golden_state() -> State {
     state.floor = Some(time(-1, 999_999_999));
     let sites = [("A", Site::default()), ("ALIC1", table_site()), ("ZZ-9_", file_site())];
     state.sites = sites.into_iter().map(|(id, site)| (SiteId::parse(id).unwrap(), site)).collect();
-    state.ledger_config = "0123456789ab".to_owned();
+    state.ledger_config = String::from("0123456789ab");
     let path = "/data/LEVEL1_SOILMET_30MIN.csv".to_owned();
     let file = FileId(FILE);
     state.files = vec![SourceFile { path, file, covered: 4_294_967_000, check: u64::MAX, floor_until: 7 }];

@@ -1,5 +1,6 @@
 //! What all commands have in common that change a state: shown, asked, kept, and locked out by a daemon.
 
+use std::io::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -144,7 +145,6 @@ fn undo_at_a_terminal(work: &Workdir, answer: &str) -> String {
     at_terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(work.folder());
     at_terminal.env("HOME", work.folder()).stdin(std::process::Stdio::piped());
     let mut child = at_terminal.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    use std::io::Write as _;
     child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());

@@ -25,13 +25,13 @@ fn from_files() -> Workdir {
     let config = std::fs::read_to_string(work.config()).unwrap().replace("{table}.csv", "{table}*.csv");
     work.write("livecosmos.toml", config);
     std::fs::remove_file(work.path("X.csv")).unwrap();
-    for (file, range) in [("X1.csv", 0..2), ("X2.csv", 2..4)] {
-        let mut text = format!("SITE_ID,DATE_TIME,TA{}\n", if file == "X2.csv" { ",TB" } else { "" });
-        for n in range {
-            let more = if file == "X2.csv" { ",0" } else { "" };
-            text.push_str(&format!("ALIC1,{0},a{n}{more}\nBUNNY,{0},b{n}{more}\n", TIMES[n]));
-        }
-        work.write(file, text);
+    for (file, columns, end, range) in [("X1.csv", "", "", 0..2), ("X2.csv", ",TB", ",0", 2..4)] {
+        let rows = range.flat_map(|n| ["ALIC1,", "BUNNY,"].map(|site| (site, n)));
+        let rows = rows.map(|(site, n)| {
+            let value = site.chars().next().unwrap().to_ascii_lowercase();
+            format!("{site}{},{value}{n}{end}\n", TIMES[n])
+        });
+        work.write(file, format!("SITE_ID,DATE_TIME,TA{columns}\n") + &rows.collect::<String>());
     }
     once(&work);
     work
@@ -44,7 +44,9 @@ fn rewind(work: &Workdir, words: &[&str]) -> crate::support::daemon::Output {
 /// How often each value is stored.
 fn counts(work: &Workdir) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    stored(work).into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
+    for value in stored(work) {
+        *counts.entry(value).or_default() += 1;
+    }
     counts
 }
 

@@ -112,7 +112,7 @@ pub(crate) fn rich_state(in_files: bool) -> State {
     let mut state = State::new(table(), "src");
     state.started = Some(time("2025-01-01T00:00:00Z"));
     state.last_run = Some(time("2025-01-02T00:00:00.123456789Z"));
-    state.ledger_config = "é \"1\"".to_owned();
+    state.ledger_config = String::from("é \"1\"");
     state.floor = Some(time("-0044-03-15T00:00:00Z"));
     state.sites.insert(site_id("EMPTY"), Site::default());
     state.sites.insert(site_id("FULL-1_"), full_site(in_files));
