@@ -26,6 +26,7 @@ use supervise::Supervisor;
 use table::{Failure, Table};
 
 pub use command::{NewFill, fill};
+pub use rebuild::{Rebuilt, rebuild};
 pub use fills::Outcome;
 pub use rebuild::{Rebuilt, rebuild};
 

@@ -59,11 +59,11 @@ impl Intake for Count<'_> {
     }
 
     fn batch(&mut self, batch: Batch) -> Result<(), Stopped> {
-        let (first, last) = batch.time_range().unzip();
+        let Some((first, last)) = batch.time_range() else { return Ok(()) };
         let Foreseen { rows, first: earliest, last: latest } = &mut self.foreseen;
         *rows += batch.rows.len() as u64;
-        *earliest = earliest.iter().copied().chain(first).min();
-        *latest = (*latest).max(last);
+        *earliest = Some(earliest.map_or(first, |earlier| earlier.min(first)));
+        *latest = (*latest).max(Some(last));
         Ok(())
     }
 
