@@ -26,7 +26,6 @@ use supervise::Supervisor;
 use table::{Failure, Table};
 
 pub use command::{NewFill, fill};
-pub use rebuild::{Rebuilt, rebuild};
 pub use fills::Outcome;
 pub use rebuild::{Rebuilt, rebuild};
 

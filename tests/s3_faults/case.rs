@@ -89,7 +89,6 @@ impl Scene {
         self.run.clone().arg("--once")
     }
 
-
     /// Strikes `case`'s requests from now on; the count says how many were.
     pub(crate) fn strike(&self, case: Case) -> Arc<AtomicUsize> {
         let struck = Arc::new(AtomicUsize::new(0));
