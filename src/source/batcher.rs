@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use livecosmos_state::{Cursor, SiteId};
+use livecosmos_state::{Cursor, SiteId, Time};
 
 use super::{Intake, Limits, Resume, Stopped};
 use crate::rows::{Batch, Room, RowTime, Rows, Schema};
@@ -28,6 +28,8 @@ struct Group {
     open: Option<Open>,
     /// What the site's last batch filled.
     room: Room,
+    /// The newest time the source has of the site, where it knows.
+    newest: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -51,9 +53,20 @@ impl Batcher {
         }
         let resume = intake.resume(site)?;
         let slot = Slot(self.groups.len());
-        self.groups.push(Group { site: site.clone(), resume, open: None, room: Room::default() });
+        self.groups.push(Group {
+            site: site.clone(),
+            resume,
+            open: None,
+            room: Room::default(),
+            newest: None,
+        });
         self.index.insert(site.clone(), slot);
         Ok(slot)
+    }
+
+    /// Notes the newest time that the source has of the site of `slot`.
+    pub fn set_newest(&mut self, slot: Slot, newest: Option<Time>) {
+        self.groups[slot.0].newest = newest;
     }
 
     /// Where the site of `slot` stood at the start of the pass.
@@ -117,7 +130,13 @@ impl Batcher {
         if open.rows.is_empty() {
             return Ok(());
         }
-        intake.batch(Batch { site: group.site.clone(), rows: open.rows, to: open.to, is_cut })
+        intake.batch(Batch {
+            site: group.site.clone(),
+            rows: open.rows,
+            to: open.to,
+            is_cut,
+            newest: group.newest,
+        })
     }
 
     /// Closes every open batch: at the end of a pass, of a file, or where the schema changes.
@@ -141,7 +160,7 @@ impl Batcher {
 
 #[cfg(test)]
 mod tests {
-    use livecosmos_state::{FileId, Tie, Time};
+    use livecosmos_state::{FileId, Tie};
 
     use super::*;
     use crate::rows::Kind;

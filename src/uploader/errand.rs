@@ -5,7 +5,7 @@ use livecosmos_state::{ChainName, Cursor, FilePosition, Fill, FillKind, SiteId, 
 use super::change::Position;
 use super::ledger::Sieve;
 use super::{LiveUploader, SiteError};
-use crate::clock::shift;
+use crate::clock::{just_before, shift};
 use crate::rows::Batch;
 use crate::source::{Bounds, Resume};
 
@@ -73,10 +73,11 @@ impl LiveUploader {
     /// Where the live chain goes on behind `batch`, if it should leave what follows to a fill: the batch
     /// is full, so there is more, and all of it is old.
     ///
-    /// The jump stands in the metadata of an object of the live chain: who stores that object decides
+    /// It never goes on behind the newest row there is: what arrives later, however old, must find it
+    /// where it would stand without a jump. The jump stands in the metadata of an object of the live chain: who stores that object decides
     /// it, and the sink alone can tell of it.
     pub(super) fn jump(&self, batch: &Batch, now: Time) -> Option<Cursor> {
-        let fresh = shift(now, -self.settings.catch_up_after_s?);
+        let fresh = shift(now, -self.settings.catch_up_after_s?).min(just_before(batch.newest?));
         let is_backlog = batch.is_cut && batch.time_range().is_some_and(|(_, last)| last < fresh);
         let has_room = self.journal.read(|state| {
             let fills = state.sites.get(&batch.site).map(|site| site.fills.values());

@@ -132,7 +132,13 @@ impl LiveUploader {
         }
         let time_column = self.settings.time_column.as_str().into();
         let schema = Arc::new(Schema { columns: [time_column].into(), time: 0, site: None });
-        let batch = Batch { site: site.clone(), rows: Rows::new(schema), to: position.cursor, is_cut: false };
+        let batch = Batch {
+            site: site.clone(),
+            rows: Rows::new(schema),
+            to: position.cursor,
+            is_cut: false,
+            newest: None,
+        };
         let parcel = Parcel { chain: chain.clone(), batch, next: Some(fill.until.clone()) };
         match self.store(parcel, &mut Loan::none()).await {
             Ok(Step::Stored { .. }) => true,

@@ -81,6 +81,8 @@ impl Source for Reader {
                 return Err(Stopped.into());
             }
             let slot = batcher.slot(&id, intake)?;
+            let of_site = rows.iter().filter(|other| other.site == row.site);
+            batcher.set_newest(slot, of_site.map(|other| time(other.time_s)).max());
             let (at, tie) = (time(row.time_s), self.tie(row));
             if !is_due(batcher.resume(slot), at, &tie) {
                 continue;

@@ -53,6 +53,8 @@ pub(super) struct Listed {
     pub(super) stored: Value,
     /// Of what kind its times are; `None` where it has none.
     pub(super) storage: Option<Storage>,
+    /// The last of its times, by `SQLite`'s order.
+    pub(super) last: Value,
 }
 
 /// Every site of the table, by leaps through the index.
@@ -61,7 +63,7 @@ pub(super) fn list(connection: &Connection, statements: &Statements<'_>) -> Resu
     let listed = statement.query_map([], |row| {
         let classes: (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
         let storage = classes.0.zip(classes.1).map(|(first, last)| Storage::between(&first, &last));
-        Ok(Listed { stored: row.get(0)?, storage })
+        Ok(Listed { stored: row.get(0)?, storage, last: row.get(3)? })
     })?;
     Ok(listed.collect::<Result<_, _>>()?)
 }

@@ -168,6 +168,8 @@ impl<'a> Reading<'a> {
             let resume = self.batcher.resume(slot).clone();
             if !resume.paused {
                 let storage = listed.storage.unwrap_or(Storage::Mixed);
+                let newest = self.instants.read((&listed.last).into()).ok();
+                self.batcher.set_newest(slot, newest.map(|newest| newest.time));
                 let range = Range::of(&resume, storage, self.instants);
                 due.push(Due { slot, resume, stored: listed.stored, range });
             }

@@ -52,20 +52,27 @@ impl<'a> Statements<'a> {
     }
 
     /// The sites, each found by one seek behind the one before; and for each, of what storage class
-    /// its first and its last time is.
+    /// its first and its last time is, and its last time.
     pub(super) fn sites(&self) -> String {
         let (from, time) = (&self.from, &self.time);
         let Some(site) = &self.site else {
-            let class = |direction| {
+            let end = |what: &str, direction| {
                 format!(
-                    "(SELECT typeof({time}) FROM {from} WHERE {time} IS NOT NULL ORDER BY {time} {direction} LIMIT 1)"
+                    "(SELECT {what} FROM {from} WHERE {time} IS NOT NULL ORDER BY {time} {direction} LIMIT 1)"
                 )
             };
-            return format!("SELECT NULL, {}, {}", class("ASC"), class("DESC"));
+            let class = format!("typeof({time})");
+            return format!(
+                "SELECT NULL, {}, {}, {}",
+                end(&class, "ASC"),
+                end(&class, "DESC"),
+                end(time, "DESC")
+            );
         };
-        let class = |direction| {
+        let class = format!("typeof({time})");
+        let end = |what: &str, direction| {
             format!(
-                "(SELECT typeof({time}) FROM {from} WHERE {site} COLLATE BINARY = found.site AND {time} IS NOT NULL \
+                "(SELECT {what} FROM {from} WHERE {site} COLLATE BINARY = found.site AND {time} IS NOT NULL \
                  ORDER BY {time} COLLATE BINARY {direction} LIMIT 1)"
             )
         };
@@ -75,9 +82,10 @@ impl<'a> Statements<'a> {
                UNION ALL
                SELECT (SELECT {site} FROM {from} WHERE {site} COLLATE BINARY > found.site
                        ORDER BY {site} COLLATE BINARY LIMIT 1) FROM found WHERE found.site IS NOT NULL)
-             SELECT found.site, {}, {} FROM found WHERE found.site IS NOT NULL",
-            class("ASC"),
-            class("DESC")
+             SELECT found.site, {}, {}, {} FROM found WHERE found.site IS NOT NULL",
+            end(&class, "ASC"),
+            end(&class, "DESC"),
+            end(time, "DESC")
         )
     }
 
