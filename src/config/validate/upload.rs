@@ -36,7 +36,7 @@ const FUTURE_TOLERANCE: RangeInclusive<Duration> = Duration::ZERO..=Duration::fr
 const FUTURE_TOLERANCE_DEFAULT: Duration = Duration::from_hours(1);
 const SETTLE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(7 * 24);
 const LOOKBACK: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(31 * 24);
-const LOOKBACK_DEFAULT: Duration = Duration::ZERO;
+const LOOKBACK_DEFAULT: Duration = Duration::from_hours(24);
 const CATCH_UP_AFTER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(366 * 24);
 const CATCH_UP_AFTER_DEFAULT: Duration = Duration::from_hours(24);
 const FILL_SHARE_DEFAULT: f64 = 0.25;
