@@ -184,7 +184,12 @@ impl Sink for S3Sink {
                 .max_keys(page_keys(keys_max - keys.len()))
                 .set_start_after(start_after(prefix, from).map(|key| format!("{}{key}", self.prefix)))
                 .set_continuation_token(page_after);
-            let page = request.customize().interceptor(WholeList).send().await.map_err(|error| self.place.explain(&action, &error))?;
+            let page = request
+                .customize()
+                .interceptor(WholeList)
+                .send()
+                .await
+                .map_err(|error| self.place.explain(&action, &error))?;
             let found = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(&self.prefix));
             keys.extend(found.filter(|key| *key >= from && !key::is_own(key)).map(str::to_owned));
             page_after = page.next_continuation_token().map(str::to_owned);
