@@ -25,7 +25,7 @@ use bytes::Bytes;
 
 use super::settings::{Checksum, S3Settings};
 use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
-use checks::Echo;
+use checks::{Echo, WholeList};
 use client::Timeouts;
 use error::{Place, is_damage, is_no_such_key, status};
 
@@ -156,10 +156,15 @@ impl Sink for S3Sink {
             Err(error) => return Err(self.place.explain(&action, &error)),
         };
         let facts = self.facts(key, found.metadata.unwrap_or_default())?;
-        let bytes = usize::try_from(found.content_length.unwrap_or_default()).unwrap_or_default();
+        let length = found.content_length;
+        let bytes = usize::try_from(length.unwrap_or_default()).unwrap_or_default();
         let read = tokio::time::timeout(self.timeouts.of_body(bytes), found.body.collect()).await;
         let read = read.map_err(|_| self.place.explain_cut(&action, "it took too long"))?;
-        let bytes = read.map_err(|error| self.place.explain_body(&action, &error))?;
+        let bytes = read.map_err(|error| match length {
+            Some(_) => self.place.explain_body(&action, &error),
+            // With no length to compare with, an answer that broke off looks like a damaged one.
+            None => self.place.explain_cut(&action, "neither its length nor its checksum fits"),
+        })?;
         Ok(Some((facts, bytes.into_bytes())))
     }
 
@@ -179,7 +184,12 @@ impl Sink for S3Sink {
                 .max_keys(page_keys(keys_max - keys.len()))
                 .set_start_after(start_after(prefix, from).map(|key| format!("{}{key}", self.prefix)))
                 .set_continuation_token(page_after);
-            let page = request.send().await.map_err(|error| self.place.explain(&action, &error))?;
+            let page = request
+                .customize()
+                .interceptor(WholeList)
+                .send()
+                .await
+                .map_err(|error| self.place.explain(&action, &error))?;
             let found = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(&self.prefix));
             keys.extend(found.filter(|key| *key >= from && !key::is_own(key)).map(str::to_owned));
             page_after = page.next_continuation_token().map(str::to_owned);

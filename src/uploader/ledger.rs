@@ -11,6 +11,7 @@ use super::change::{Noting, Sent};
 use super::{LiveUploader, Lookback, SiteError, retry};
 use crate::clock::shift;
 use crate::fingerprint;
+use crate::payload::PayloadReader;
 use crate::rows::Batch;
 
 /// Notes the rows of a batch for the ledger.
@@ -78,6 +79,11 @@ impl LiveUploader {
             .ok_or_else(|| unreadable(&"it vanished while it was looked at"))?;
         let time_column =
             facts.contents.time_column.unwrap_or_else(|| self.settings.time_column.as_str().into());
+        // Half of an object may be whole rows: what is missing would count as late, and be sent again.
+        let sum = PayloadReader::new(&bytes, &time_column).and_then(PayloadReader::finish);
+        if sum.map_err(|error| unreadable(&error))?.digest != facts.digest {
+            return Err(unreadable(&"the SHA-256 of its payload is not the one it says"));
+        }
         fingerprint::of_payload(&bytes, &time_column, self.settings.tie_column.as_deref())
             .map_err(|error| unreadable(&error))
     }

@@ -23,7 +23,7 @@ use crate::support::server::REGION;
 const ROWS_BEFORE: u32 = 30;
 const ROWS: u32 = 60;
 /// Small, so that each site has a second and a third put.
-const BATCH_ROWS: u32 = 5;
+const BATCH_ROWS: u32 = 4;
 /// A run that has not ended by now hangs. A request is given up after a minute and tried again for ten
 /// seconds of waiting: seven times.
 const HANGS_AFTER: Duration = Duration::from_mins(4);
@@ -54,10 +54,10 @@ pub(crate) struct Scene {
 
 impl Scene {
     /// Rows stored, the state lost, more rows due.
-    pub(crate) fn new(server: &S3Client, number: usize) -> Self {
+    pub(crate) fn new(server: &S3Client, number: usize, more: &str) -> Self {
         let prefix = format!("c{number}");
         let front = Front::before(server.address);
-        let workdir = workdir(&config(&front.endpoint(), server, &prefix));
+        let workdir = workdir(&config(&front.endpoint(), server, &prefix, more));
         let database = database(&workdir);
         let run = workdir
             .livecosmos()
@@ -116,16 +116,20 @@ impl Scene {
     }
 }
 
+/// How a case is played.
+pub(crate) type Play = fn(&S3Client, usize, Case) -> Outcome;
+
 /// Plays a case to its end. A panic of a fixture is a problem of this case alone.
-pub(crate) fn play(server: &S3Client, number: usize, case: Case) -> Outcome {
-    catch_unwind(AssertUnwindSafe(|| play_whole(server, number, case))).unwrap_or_else(|panic| {
+pub(crate) fn guarded(play: Play, server: &S3Client, number: usize, case: Case) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| play(server, number, case))).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().map_or("a fixture panicked", String::as_str);
         Outcome { problems: vec![words.to_owned()], ..Outcome::default() }
     })
 }
 
-fn play_whole(server: &S3Client, number: usize, case: Case) -> Outcome {
-    let scene = Scene::new(server, number);
+/// A one-shot run meets the fault, and the next one does not.
+pub(crate) fn once(server: &S3Client, number: usize, case: Case) -> Outcome {
+    let scene = Scene::new(server, number, "");
     let mut outcome = Outcome::default();
     let struck = scene.strike(case);
     let deadline = if case.stalls() { HANGS_AFTER_STALLS } else { HANGS_AFTER };
@@ -134,6 +138,28 @@ fn play_whole(server: &S3Client, number: usize, case: Case) -> Outcome {
     outcome.judge_run(&case, met, struck.load(Ordering::Relaxed));
     let clean = end_within(scene.once().spawn(), HANGS_AFTER);
     outcome.judge_clean(clean);
+    outcome.judge_rows(&scene.stored());
+    outcome
+}
+
+/// A daemon meets the fault, waits it out, and stores everything without being started again.
+pub(crate) fn daemon(server: &S3Client, number: usize, case: Case) -> Outcome {
+    let scene = Scene::new(server, number, "");
+    let mut outcome = Outcome::default();
+    let struck = scene.strike(case);
+    let mut daemon = scene.run.spawn();
+    wait_until(&format!("all rows of {case:?}"), HANGS_AFTER, || {
+        let stderr = daemon.stderr();
+        assert!(daemon.is_running(), "{case:?}: the daemon ended:\n{stderr}");
+        (scene.stored().len() >= ROWS as usize).then_some(())
+    });
+    daemon.terminate();
+    let stopped = end_within(daemon, HANGS_AFTER);
+    scene.heal();
+    outcome.exit = stopped.as_ref().and_then(|stopped| stopped.code);
+    outcome.judge_clean(stopped);
+    outcome.judge_struck(struck.load(Ordering::Relaxed));
+    outcome.judge_clean(end_within(scene.once().spawn(), HANGS_AFTER));
     outcome.judge_rows(&scene.stored());
     outcome
 }
@@ -161,9 +187,7 @@ impl Outcome {
         };
         self.exit = met.code;
         self.judge_panic(&met);
-        if struck == 0 {
-            self.problems.push("no request was struck: the case proves nothing".to_owned());
-        }
+        self.judge_struck(struck);
         if !met.code.is_some_and(|code| case.exits().contains(&code)) {
             self.problems.push(format!("exit {:?}, not {:?}:\n{}", met.code, case.exits(), met.stderr));
         }
@@ -182,6 +206,12 @@ impl Outcome {
         self.judge_panic(&clean);
         if clean.code != Some(0) {
             self.problems.push(format!("the clean run ended with {:?}:\n{}", clean.code, clean.stderr));
+        }
+    }
+
+    fn judge_struck(&mut self, struck: usize) {
+        if struck == 0 {
+            self.problems.push("no request was struck: the case proves nothing".to_owned());
         }
     }
 
@@ -204,11 +234,12 @@ impl Outcome {
     }
 }
 
-fn config(endpoint: &str, server: &S3Client, prefix: &str) -> String {
+/// `more` goes into the section of the sink.
+fn config(endpoint: &str, server: &S3Client, prefix: &str, more: &str) -> String {
     format!(
         "[source]\nkind = \"sqlite\"\npath = \"rows.sqlite\"\n\
          [sink]\nurl = \"s3://{}/{prefix}\"\n\
-         [sink.s3]\nendpoint = \"{endpoint}\"\nregion = \"{REGION}\"\npath_style = true\n\
+         [sink.s3]\nendpoint = \"{endpoint}\"\nregion = \"{REGION}\"\npath_style = true\n{more}\n\
          [upload]\nformat = \"ndjson\"\nbatch_rows_max = {BATCH_ROWS}\n\
          [poll]\ninterval = \"200ms\"\nfallback = \"all\"\nlookback = \"1d\"\n\
          [tables.T]\nsite_column = \"SITE\"\ntime_column = \"TIME\"\ntie_column = \"ID\"\n",

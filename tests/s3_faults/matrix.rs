@@ -79,6 +79,8 @@ pub(crate) enum Attempt {
     Only(usize),
     /// This one and all that follow, for longer than anything is tried again.
     From(usize),
+    /// From this one to that one: an outage that a daemon waits out.
+    Between(usize, usize),
 }
 
 impl Attempt {
@@ -89,6 +91,7 @@ impl Attempt {
         match self {
             Self::Only(only) => number == only,
             Self::From(first) => number >= first,
+            Self::Between(first, last) => (first..=last).contains(&number),
         }
     }
 
@@ -116,6 +119,15 @@ impl Case {
             .collect()
     }
 
+    /// What a daemon meets and waits out: any fault, on the second to the fifth request
+    /// of a kind. The first listing is that of the start, which ends a daemon whose rights are refused.
+    pub(crate) fn all_of_a_daemon() -> Vec<Self> {
+        let outage = Attempt::Between(2, 5);
+        let cases = Self::all().into_iter().filter(|case| case.attempt == Attempt::Only(1));
+        // The second probe is the last that is put.
+        cases.filter(|case| case.kind != Kind::Probe).map(|case| Self { attempt: outage, ..case }).collect()
+    }
+
     /// What only a write can suffer is left out of reads, and a start makes two probes at most.
     fn is_possible(self) -> bool {
         let concerns_writes = matches!(self.fault, Fault::CutRequest | Fault::AnswerAfter(_));
@@ -136,6 +148,9 @@ impl Case {
     pub(crate) fn exits(&self) -> BTreeSet<i32> {
         let says_taken = matches!(self.fault, Fault::Answer(412) | Fault::AnswerAfter(412));
         let is_harmless = says_taken && (self.kind == Kind::Probe || self.fault == Fault::AnswerAfter(412));
+        // The status came through whole: a taken key is told by it alone.
+        let reply_is_cut = matches!(self.fault, Fault::CutReply | Fault::CutReplyWithoutLength);
+        let is_harmless = is_harmless || (reply_is_cut && self.kind.writes());
         let exits: &[i32] = match (self.fault, self.attempt) {
             (Fault::Answer(403) | Fault::AnswerAfter(403), _) => &[77],
             _ if is_harmless => &[0],

@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_s3::config::interceptors::{
-    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+    AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextRef,
+    BeforeTransmitInterceptorContextRef,
 };
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
@@ -20,6 +21,8 @@ pub(super) enum CheckError {
     PlainHttp(String),
     #[error("the server stored {stored} where {sent} was sent ({header})")]
     Damaged { header: &'static str, sent: String, stored: String },
+    #[error("the list of keys broke off")]
+    ListCut,
 }
 
 /// Lets no request leave unencrypted, whatever setting, profile or variable its endpoint came from.
@@ -79,6 +82,35 @@ impl Intercept for Echo {
     }
 }
 
+/// Believes a list of keys only if it is there to its end: the SDK takes one that breaks off, where no
+/// length told so, for a shorter one.
+#[derive(Debug)]
+pub(super) struct WholeList;
+
+impl Intercept for WholeList {
+    fn name(&self) -> &'static str {
+        "livecosmos whole list"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response();
+        let body = response.body().bytes().unwrap_or_default();
+        if response.status().is_success() && !is_whole_list(body) {
+            return Err(CheckError::ListCut.into());
+        }
+        Ok(())
+    }
+}
+
+fn is_whole_list(body: &[u8]) -> bool {
+    body.trim_ascii_end().ends_with(b"ListBucketResult>")
+}
+
 /// Refuses plain HTTP to another machine: it shows the data to everybody on the way.
 pub(super) fn check_encrypted(url: &str, allow_http: bool) -> Result<(), CheckError> {
     let Some(rest) = url.strip_prefix("http://") else { return Ok(()) };
@@ -126,6 +158,16 @@ mod tests {
             assert_eq!(check_encrypted(url, true), Ok(()), "{url}");
         }
         assert_eq!(check_encrypted("https://s3.example/b", false), Ok(()));
+    }
+
+    #[test]
+    fn a_list_is_whole_when_its_last_element_is_closed() {
+        for whole in ["<ListBucketResult></ListBucketResult>", "<a:ListBucketResult>\n</a:ListBucketResult>\n"] {
+            assert!(is_whole_list(whole.as_bytes()), "{whole}");
+        }
+        for cut in ["", "<ListBucketResult><Key>a", "<ListBucketResult></ListBucketResult", "<html></html>"] {
+            assert!(!is_whole_list(cut.as_bytes()), "{cut}");
+        }
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::sink::settings::S3Settings;
 /// How much of a server's own words goes into a message.
 const WORDS_CHARS_MAX: usize = 300;
 
+/// How far a clock may be off before S3 refuses what it signed.
+const SKEW_S_MAX: i64 = 15 * 60;
+
 /// The bucket as messages name it.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -118,6 +121,7 @@ impl CheckError {
             Self::PlainHttp(_) => {
                 Verdict::Fatal(format!("{self}; use https, or set allow_http = true in [sink.s3]"))
             }
+            Self::ListCut => Verdict::Retry(format!("{self}; check the network and the server")),
             // It is stored, and the next start finds it and takes it for ours: no retry would replace it.
             Self::Damaged { .. } => Verdict::Fatal(format!(
                 "{self}; stop this daemon, compare the object with its rows, and unless they are the same remove it \
@@ -201,6 +205,8 @@ impl Answer {
     fn verdict_by_status(&self, bucket: &str) -> Verdict {
         let said = self.said();
         match self.status {
+            // To a HEAD the server says no more than 403: its time then tells why.
+            403 if self.code.is_empty() && self.is_skewed() => Verdict::Retry(self.skewed()),
             // Without the right to list, S3 answers 403 for what does not exist.
             401 | 403 if self.code.is_empty() => Verdict::Denied(format!(
                 "{said}; the credentials are refused, or lack s3:ListBucket and there is no such key or bucket: \
@@ -245,6 +251,10 @@ impl Answer {
             }
             None => format!("{said}; set the bucket's region in [sink.s3], or correct the endpoint"),
         })
+    }
+
+    fn is_skewed(&self) -> bool {
+        self.ahead_s.is_some_and(|ahead_s| ahead_s.abs() > SKEW_S_MAX)
     }
 
     fn skewed(&self) -> String {
@@ -399,6 +409,9 @@ mod tests {
         let expected = "this machine's clock is 1200 s behind the server's, which the server refuses; set the \
                         clock, as by 'timedatectl set-ntp true'";
         assert_eq!(answer.verdict("b"), Verdict::Retry(expected.to_owned()));
+        let of_head = |ahead_s| Answer { status: 403, ahead_s: Some(ahead_s), ..Answer::default() }.verdict("b");
+        assert_eq!(of_head(-1200), Verdict::Retry(expected.to_owned()), "an answer without words");
+        assert!(matches!(of_head(-60), Verdict::Denied(_)), "so far no server minds");
         assert_eq!(server_time_s("Sat, 21 Nov 2026 02:00:00 GMT"), Some(1_795_226_400));
     }
 
