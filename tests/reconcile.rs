@@ -206,11 +206,66 @@ fn history_that_was_never_due_is_no_difference() {
     assert_eq!(
         shown,
         [
-            "A 2025-01-01 4 0 4 not due, or on their way",
-            "A 2025-01-02 4 3 1 not due, or on their way",
+            "A 2025-01-01 4 0 4 not due, expired, or on their way",
+            "A 2025-01-02 4 3 1 not due, expired, or on their way",
             "A 2025-01-03 2 2 same",
         ]
     );
+}
+
+#[test]
+fn history_that_a_lost_state_forgot_is_no_difference() {
+    let (work, _database) = table(10);
+    work.write("livecosmos.toml", config(SQLITE, "2025-01-02T06:00:00"));
+    once(&work);
+    std::fs::remove_dir_all(work.state_dir()).expect("the state goes");
+    once(&work);
+    let _ = reconcile(&work, &[], 0);
+    assert_eq!(numbers(&work).len(), 10, "nothing is sent again");
+}
+
+/// Rows `numbers` of sites A and B as a file, a site's after the other's.
+fn csv(numbers: std::ops::Range<u32>) -> String {
+    let rows =
+        numbers.flat_map(|number| ["A", "B"].map(|site| format!("{site},{},{number}\n", time(number))));
+    rows.fold(String::new(), |all, row| all + &row)
+}
+
+#[test]
+fn what_expired_in_the_sink_is_no_difference() {
+    let work = workdir(&config(CSV, "all"));
+    work.write("1.csv", "SITE,TIME,N\n".to_owned() + &csv(0..24));
+    once(&work);
+    std::fs::remove_file(work.path("stored/A/T/00000000000000000000.ndjson")).expect("the oldest object");
+    let _ = reconcile(&work, &[], 0);
+    let shown = lines(&reconcile(&work, &["--all", "--site", "A", "--to", "2025-01-04"], 0));
+    assert_eq!(
+        shown,
+        [
+            "A 2025-01-01 4 0 4 not due, expired, or on their way",
+            "A 2025-01-02 4 0 4 not due, expired, or on their way",
+            "A 2025-01-03 4 2 2 not due, expired, or on their way",
+        ]
+    );
+}
+
+#[test]
+fn an_old_state_is_compared_with_what_it_knows() {
+    let work = workdir(&config(CSV, "all"));
+    work.write("1.csv", "SITE,TIME,N\n".to_owned() + &csv(0..12));
+    once(&work);
+    let old = work.path("old");
+    std::fs::create_dir(&old).expect("a folder");
+    for name in ["T.state", "T.state.backup"] {
+        std::fs::copy(work.state_dir().join(name), old.join(name)).expect("a copy");
+    }
+    work.append("1.csv", csv(12..24));
+    once(&work);
+    for name in ["T.state", "T.state.backup"] {
+        std::fs::copy(old.join(name), work.state_dir().join(name)).expect("the old state is back");
+    }
+    let shown = lines(&reconcile(&work, &["--all", "--site", "A"], 0));
+    assert_eq!(shown, ["A 2025-01-01 4 4 same", "A 2025-01-02 4 4 same", "A 2025-01-03 4 4 same"]);
 }
 
 #[test]
@@ -225,8 +280,8 @@ fn what_an_open_fill_is_still_to_send_is_no_difference() {
         [
             "A 2025-01-01 4 4 same",
             "A 2025-01-02 4 4 same",
-            "A 2025-01-03 4 2 2 not due, or on their way",
-            "A 2025-01-04 2 0 2 not due, or on their way",
+            "A 2025-01-03 4 2 2 not due, expired, or on their way",
+            "A 2025-01-04 2 0 2 not due, expired, or on their way",
         ]
     );
     std::fs::remove_dir(&blocked).expect("an empty folder");

@@ -139,7 +139,7 @@ fn words(day: &DayCompared) -> String {
     let found = found.collect::<Vec<_>>().join(", ");
     match day.verdict {
         _ if !found.is_empty() => found,
-        Verdict::Open => format!("{} not due, or on their way", day.source_rows - day.sink_rows),
+        Verdict::Open => format!("{} not due, expired, or on their way", day.source_rows - day.sink_rows),
         _ => "same".to_owned(),
     }
 }
