@@ -171,8 +171,9 @@ fn every_row_is_stored_once_though_the_daemon_is_killed_at_random_moments() {
 
 #[test]
 #[ignore = "minutes; part of make torture"]
-fn every_row_is_stored_once_though_the_daemon_is_killed_two_hundred_times() {
-    survive_kills(200, data::seed());
+fn every_row_is_stored_once_though_the_daemon_is_killed_a_thousand_times() {
+    let kills = std::env::var("LIVECOSMOS_KILLS").ok().and_then(|kills| kills.parse().ok());
+    survive_kills(kills.unwrap_or(1_000), data::seed());
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Medium {
         let (image, mounted_at) = (folder.join("medium.img"), folder.join("medium"));
         std::fs::create_dir(&mounted_at).map_err(|error| error.to_string())?;
         let file = std::fs::File::create(&image).map_err(|error| error.to_string())?;
-        file.set_len(32 << 20).map_err(|error| error.to_string())?;
+        file.set_len(512 << 20).map_err(|error| error.to_string())?;
         run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))?;
         let namespace = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "cat"])

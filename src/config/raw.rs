@@ -69,6 +69,8 @@ pub(crate) struct RawS3 {
     pub(crate) profile: Option<Spanned<String>>,
     pub(crate) checksum: Option<Spanned<String>>,
     pub(crate) allow_http: Option<bool>,
+    pub(crate) connect_timeout: Option<Spanned<HumanDuration>>,
+    pub(crate) request_timeout: Option<Spanned<HumanDuration>>,
 }
 
 /// What objects look like, and how many are on their way.

@@ -1,11 +1,16 @@
 //! The `[sink]` section.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use toml::Spanned;
 
 use super::super::path::{expand, folder_of};
 use super::super::raw::{RawS3, RawSink};
 use super::{Check, Checked};
 use crate::sink::{InvalidSettings, S3Settings, Settings};
+
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
 impl Check<'_> {
     /// Which sink the section names.
@@ -42,6 +47,13 @@ impl Check<'_> {
         settings.profile = self.text(raw.profile.as_ref(), "profile")?;
         settings.path_style = raw.path_style;
         settings.allow_http = raw.allow_http.unwrap_or(false);
+        let (connect, request) = (raw.connect_timeout.as_ref(), raw.request_timeout.as_ref());
+        settings.connect_timeout =
+            self.duration(connect, "connect_timeout", &TIMEOUT, settings.connect_timeout)?;
+        settings.attempt_timeout =
+            self.duration(request, "request_timeout", &TIMEOUT, settings.attempt_timeout)?;
+        // What comes before the request, such as finding credentials, has half as long.
+        settings.operation_timeout = settings.attempt_timeout * 3 / 2;
         Ok(())
     }
 

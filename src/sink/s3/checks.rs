@@ -162,7 +162,9 @@ mod tests {
 
     #[test]
     fn a_list_is_whole_when_its_last_element_is_closed() {
-        for whole in ["<ListBucketResult></ListBucketResult>", "<a:ListBucketResult>\n</a:ListBucketResult>\n"] {
+        for whole in
+            ["<ListBucketResult></ListBucketResult>", "<a:ListBucketResult>\n</a:ListBucketResult>\n"]
+        {
             assert!(is_whole_list(whole.as_bytes()), "{whole}");
         }
         for cut in ["", "<ListBucketResult><Key>a", "<ListBucketResult></ListBucketResult", "<html></html>"] {

@@ -409,7 +409,8 @@ mod tests {
         let expected = "this machine's clock is 1200 s behind the server's, which the server refuses; set the \
                         clock, as by 'timedatectl set-ntp true'";
         assert_eq!(answer.verdict("b"), Verdict::Retry(expected.to_owned()));
-        let of_head = |ahead_s| Answer { status: 403, ahead_s: Some(ahead_s), ..Answer::default() }.verdict("b");
+        let of_head =
+            |ahead_s| Answer { status: 403, ahead_s: Some(ahead_s), ..Answer::default() }.verdict("b");
         assert_eq!(of_head(-1200), Verdict::Retry(expected.to_owned()), "an answer without words");
         assert!(matches!(of_head(-60), Verdict::Denied(_)), "so far no server minds");
         assert_eq!(server_time_s("Sat, 21 Nov 2026 02:00:00 GMT"), Some(1_795_226_400));
