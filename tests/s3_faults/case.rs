@@ -4,9 +4,9 @@
 //! product makes. Then the fault is gone, a clean run follows, and all rows in the bucket are compared
 //! with the rows due.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -52,6 +52,25 @@ pub(crate) struct Scene {
     client: S3Client,
 }
 
+/// The requests that were struck.
+#[derive(Default)]
+pub(crate) struct Struck {
+    /// The times that they were signed with.
+    signed: Arc<Mutex<Vec<String>>>,
+}
+
+impl Struck {
+    fn count(&self) -> usize {
+        self.signed.lock().expect("no rule panics").len()
+    }
+
+    /// Whether the last was signed later than the first.
+    fn is_signed_anew(&self) -> bool {
+        let signed = self.signed.lock().expect("no rule panics");
+        signed.first() < signed.last()
+    }
+}
+
 impl Scene {
     /// Rows stored, the state lost, more rows due.
     pub(crate) fn new(server: &S3Client, number: usize, more: &str) -> Self {
@@ -89,10 +108,10 @@ impl Scene {
         self.run.clone().arg("--once")
     }
 
-    /// Strikes `case`'s requests from now on; the count says how many were.
-    pub(crate) fn strike(&self, case: Case) -> Arc<AtomicUsize> {
-        let struck = Arc::new(AtomicUsize::new(0));
-        let (count, mut seen) = (Arc::clone(&struck), 0);
+    /// Strikes `case`'s requests from now on.
+    pub(crate) fn strike(&self, case: Case) -> Struck {
+        let struck = Struck::default();
+        let (signed, mut seen) = (Arc::clone(&struck.signed), 0);
         self.front.set_rule(move |request| {
             if Kind::of(request) != Some(case.kind) {
                 return Fault::None;
@@ -101,7 +120,8 @@ impl Scene {
             if !case.attempt.strikes(seen) {
                 return Fault::None;
             }
-            count.fetch_add(1, Ordering::Relaxed);
+            let time = request.header("x-amz-date").unwrap_or_default().to_owned();
+            signed.lock().expect("no rule panics").push(time);
             case.fault
         });
         struck
@@ -135,7 +155,7 @@ pub(crate) fn once(server: &S3Client, number: usize, case: Case) -> Outcome {
     let deadline = if case.stalls() { HANGS_AFTER_STALLS } else { HANGS_AFTER };
     let met = end_within(scene.once().spawn(), deadline);
     scene.heal();
-    outcome.judge_run(&case, met, struck.load(Ordering::Relaxed));
+    outcome.judge_run(&case, met, &struck);
     let clean = end_within(scene.once().spawn(), HANGS_AFTER);
     outcome.judge_clean(clean);
     outcome.judge_rows(&scene.stored());
@@ -158,7 +178,7 @@ pub(crate) fn daemon(server: &S3Client, number: usize, case: Case) -> Outcome {
     scene.heal();
     outcome.exit = stopped.as_ref().and_then(|stopped| stopped.code);
     outcome.judge_clean(stopped);
-    outcome.judge_struck(struck.load(Ordering::Relaxed));
+    outcome.judge_struck(&struck);
     outcome.judge_clean(end_within(scene.once().spawn(), HANGS_AFTER));
     outcome.judge_rows(&scene.stored());
     outcome
@@ -179,7 +199,7 @@ pub(crate) fn end_within(mut running: Running, deadline: Duration) -> Option<Out
 }
 
 impl Outcome {
-    fn judge_run(&mut self, case: &Case, met: Option<Output>, struck: usize) {
+    fn judge_run(&mut self, case: &Case, met: Option<Output>, struck: &Struck) {
         let Some(met) = met else {
             self.hung = true;
             self.problems.push("it hung".to_owned());
@@ -190,6 +210,9 @@ impl Outcome {
         self.judge_struck(struck);
         if !met.code.is_some_and(|code| case.exits().contains(&code)) {
             self.problems.push(format!("exit {:?}, not {:?}:\n{}", met.code, case.exits(), met.stderr));
+        }
+        if case.exits() == BTreeSet::from([69]) && !struck.is_signed_anew() {
+            self.problems.push("what was tried again was not signed anew".to_owned());
         }
         let tells = case.fault != Fault::Skew || !case.attempt.is_burst() || met.stderr.contains("clock is");
         if !tells {
@@ -209,8 +232,8 @@ impl Outcome {
         }
     }
 
-    fn judge_struck(&mut self, struck: usize) {
-        if struck == 0 {
+    fn judge_struck(&mut self, struck: &Struck) {
+        if struck.count() == 0 {
             self.problems.push("no request was struck: the case proves nothing".to_owned());
         }
     }

@@ -135,6 +135,12 @@ impl Case {
         (self.kind.writes() || !concerns_writes) && !third_probe
     }
 
+    /// One fault for each thing that the product must do when it lasts.
+    pub(crate) fn is_of_its_own(&self) -> bool {
+        let faults = [Fault::LoseReply, Fault::Answer(503), Fault::Answer(409), Fault::Answer(412)];
+        faults.contains(&self.fault) || matches!(self.fault, Fault::Answer(403) | Fault::Skew)
+    }
+
     /// Costs a minute or more: requests are given up only after that long.
     pub(crate) fn stalls(&self) -> bool {
         matches!(self.fault, Fault::Stall | Fault::StallBefore)
