@@ -211,12 +211,12 @@ async fn an_object_of_an_older_release_is_read_by_todays_settings() {
 
 #[tokio::test]
 async fn an_object_in_anothers_place_and_strangers_are_named() {
-    let neighbour = KeyTemplate::parse("{site}/T/{chain}/{seq}").unwrap();
+    let neighbour = KeyTemplate::parse("{site}/T/x-{seq}").unwrap();
     let subject = Subject { neighbours: vec![(table("N"), neighbour)], ..subject() };
     store(&subject, [live(0, None, 9), live(2, Some(19), 29)]).await;
     let stray = live(7, Some(9), 19);
     subject.sink.put("A/T/00000000000000000001.ndjson", &stray).await.unwrap();
-    for key in ["A/T/readme.txt", "A/U/00000000000000000000.json", "A/T/live/00000000000000000000", "B.txt"] {
+    for key in ["A/T/readme.txt", "A/U/00000000000000000000.json", "A/T/x-00000000000000000000", "B.txt"] {
         subject.sink.put(key, &stray).await.unwrap();
     }
     let report = subject.verify(|_| ()).await.unwrap();
