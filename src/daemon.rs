@@ -3,6 +3,7 @@
 mod command;
 mod fills;
 mod rebuild;
+mod requeue;
 mod signals;
 mod supervise;
 mod table;
@@ -28,6 +29,7 @@ use table::{Failure, Table};
 pub use command::{NewFill, fill};
 pub use fills::Outcome;
 pub use rebuild::{Rebuilt, rebuild};
+pub use requeue::{RequeueOutcome, requeue};
 
 /// How a command line wants its tables followed.
 #[derive(Debug, Clone)]

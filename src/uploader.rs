@@ -30,7 +30,9 @@ mod limits;
 mod pass;
 mod pause;
 mod rebuild;
+mod refuse;
 mod rehearse;
+mod requeue;
 mod retry;
 mod stored;
 
@@ -45,6 +47,7 @@ pub use foresee::{Foreseen, foresee};
 pub use limits::Shared;
 pub use pass::{PassError, PassReport, Totals};
 pub use rehearse::{Plan, Rehearsal, SitePlan};
+pub use requeue::{Requeued, Waiting};
 pub use retry::{RetryPolicy, until_settled as settle};
 
 use crate::clock::Clock;
@@ -59,6 +62,7 @@ use change::{Change, Position, Sent};
 use journal::Journal;
 use limits::Loan;
 use pause::Pauses;
+use refuse::Refusals;
 
 /// What shapes a table's objects and their upload.
 #[derive(Debug, Clone)]
@@ -131,6 +135,8 @@ pub struct LiveUploader {
     pauses_beside: Mutex<Pauses>,
     /// The lookback windows must be read again though the source has not changed.
     is_late_behind: AtomicBool,
+    /// Chains that are getting over an object that was refused.
+    refusals: Mutex<Refusals>,
     /// Chains that were looked at in the sink since the start, or since a put with unknown fate.
     confirmed: Mutex<HashSet<(SiteId, ChainName)>>,
 }
@@ -163,6 +169,11 @@ enum Step {
         /// Bytes as stored.
         stored_bytes: u64,
     },
+    /// The sink does not take it: it was one row, or rows that cannot be parted, and is in quarantine.
+    Refused {
+        /// Rows put there.
+        rows: u64,
+    },
     /// The sink held more than the state knew: the site was moved, its rows must be read again.
     Moved,
 }
@@ -182,6 +193,9 @@ pub enum SiteError {
     /// The sink did not take the object.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// The sink does not take one object, and takes others.
+    #[error("{0}")]
+    NotTaken(String),
     /// What the sink holds contradicts itself.
     #[error("{0}")]
     Inconsistent(String),
@@ -231,6 +245,7 @@ impl LiveUploader {
             pauses: Mutex::default(),
             pauses_beside: Mutex::default(),
             is_late_behind: AtomicBool::new(true),
+            refusals: Mutex::default(),
             confirmed: Mutex::default(),
         }
     }
@@ -270,8 +285,15 @@ impl LiveUploader {
 
         let stored_bytes = encoded.bytes.len() as u64;
         let object = self.object(&parcel, &intent, generation, encoded);
-        match self.put(&site, &chain, &intent.key, &object).await? {
+        let outcome = match self.put(&site, &chain, &intent.key, &object).await {
+            Err(SiteError::NotTaken(words)) => {
+                return self.get_over(&chain, &parcel.batch, rows, words).await;
+            }
+            outcome => outcome?,
+        };
+        match outcome {
             PutOutcome::Stored => {
+                self.is_taken(&site, &chain);
                 let has_jumped = chain == ChainName::LIVE && intent.next.is_some();
                 self.journal.defer(Change::Stored { site, chain, intent: Box::new(intent), rows });
                 Ok(if has_jumped { Step::Jumped { stored_bytes } } else { Step::Stored { stored_bytes } })
@@ -357,7 +379,10 @@ impl LiveUploader {
             // Its fate may be unknown: the sink is asked before anything else is put.
             self.confirmed().remove(&(site.clone(), chain.clone()));
         }
-        outcome
+        match outcome {
+            Err(SiteError::Sink(SinkError::Refused(words))) => Err(SiteError::NotTaken(words)),
+            outcome => outcome,
+        }
     }
 
     /// Spells the batch on a thread for computing; gives it back for its facts.
@@ -366,11 +391,15 @@ impl LiveUploader {
         let (format, compression) = (self.settings.format.clone(), self.settings.compression);
         let clerk = self.clerk(&parcel.batch, &parcel.chain);
         let site = parcel.batch.site.clone();
+        // What cannot be parted goes into quarantine if it is refused.
+        let is_smallest = parcel.batch.rows.len() == 1 || self.rows_max(&site, &parcel.chain) == Some(1);
         let failed = |reason: String| SiteError::Encode { site: site.clone(), reason };
         let task = tokio::task::spawn_blocking(move || {
             let encoded = format.encode(&parcel.batch, compression);
             let rows = clerk.rows(&parcel.batch);
-            parcel.batch.rows.release_values();
+            if !is_smallest {
+                parcel.batch.rows.release_values();
+            }
             (parcel, encoded, rows)
         });
         let (parcel, encoded, rows) = task.await.map_err(|error| failed(error.to_string()))?;

@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use livecosmos_state::{SiteId, Time};
 use tracing::level_filters::LevelFilter;
 
+use super::quarantine::args::QuarantineCommand;
 use super::state::args::StateCommand;
 use crate::config::{parse_fallback, parse_time};
 use crate::uploader::Fallback;
@@ -157,6 +158,10 @@ pub(super) enum Command {
     /// themselves. Changes nothing without --repair; a daemon may be running then. Ends with 3 if there is a
     /// difference.
     Reconcile(ReconcileArgs),
+
+    /// Look at rows that could not be sent, send them after all, or drop them
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
 
     /// Print a script that completes commands in a shell
     Completions {

@@ -7,6 +7,7 @@ mod confirm;
 mod follow;
 mod inspect;
 mod print;
+mod quarantine;
 mod reconcile;
 mod state;
 mod state_dir;
@@ -51,6 +52,7 @@ fn dispatch(line: CommandLine) -> Result<Exit, Failure> {
         Some(Command::Backfill(args)) => backfill::run(&args, &common),
         Some(Command::Reconcile(args)) => reconcile::run(&args, &common),
         Some(Command::Verify(args)) => verify::run(&args, &common),
+        Some(Command::Quarantine(command)) => quarantine::run(&command, &common),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), PROGRAM, &mut script);

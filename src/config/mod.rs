@@ -24,7 +24,7 @@ pub use validate::{parse_fallback, parse_time};
 use crate::key::KeyTemplate;
 use crate::payload::{Compression, Format};
 use crate::sink;
-use crate::source::{Source, SourceError, TableShape, csv, sqlite};
+use crate::source::{Recheck, Source, SourceError, TableShape, csv, sqlite};
 use crate::uploader::{Fallback, Lookback};
 
 /// A configuration in which everything fits together.
@@ -92,6 +92,8 @@ pub struct Poll {
     pub drain: Duration,
     /// How rows that come late are found.
     pub lookback: Option<Lookback>,
+    /// The quarantine grows to this at most.
+    pub quarantine_bytes_max: u64,
     /// A site with rows older than this, in seconds, and more of them than one batch, is split.
     pub catch_up_after_s: Option<i64>,
 }
@@ -142,6 +144,18 @@ impl SourceSettings {
             Self::Csv(settings) => Box::new(csv::CsvSource::open(settings.clone(), shape)?),
             Self::Sqlite(settings) => Box::new(sqlite::SqliteSource::open(settings.clone(), shape)?),
         })
+    }
+
+    /// Tells what would become today of rows that could not be sent.
+    ///
+    /// # Errors
+    /// As [`SourceSettings::open`].
+    pub fn recheck<'a>(&self, shape: &'a TableShape) -> Result<Recheck<'a>, SourceError> {
+        let stored = match self {
+            Self::Csv(_) => None,
+            Self::Sqlite(settings) => Some(sqlite::StoredTimes::new(shape.time.clone(), settings.time_unit)?),
+        };
+        Ok(Recheck::new(shape, stored))
     }
 
     /// For messages: kind and place, never a secret.

@@ -97,6 +97,7 @@ pub(crate) struct RawPoll {
     pub(crate) fallback: Option<Spanned<String>>,
     pub(crate) drain: Option<Spanned<HumanDuration>>,
     pub(crate) future_tolerance: Option<Spanned<HumanDuration>>,
+    pub(crate) quarantine_max: Option<Spanned<HumanSize>>,
     pub(crate) settle: Option<Spanned<HumanDuration>>,
     pub(crate) lookback: Option<Spanned<HumanDuration>>,
     pub(crate) updates: Option<Spanned<RawUpdates>>,

@@ -33,28 +33,37 @@ pub fn fill(
     options: &Options,
     plan: impl FnOnce(&State) -> Result<Vec<NewFill>, (Exit, String)>,
 ) -> Result<Outcome, (Exit, String)> {
+    with_table(config, options, async |table| fill_table(table, plan).await)
+}
+
+/// Opens the table, under its lock, for a command, and closes it behind `work`.
+pub(super) fn with_table<T>(
+    config: TableConfig,
+    options: &Options,
+    work: impl AsyncFnOnce(&Table) -> Result<T, (Exit, String)>,
+) -> Result<T, (Exit, String)> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| (Exit::Unexpected, format!("cannot start threads: {error}")))?;
     let stop = Stop::default();
-    let mut filled = Err((Exit::Done, "stopped; the next run goes on where this one was".to_owned()));
+    let mut worked = Err((Exit::Done, "stopped; the next run goes on where this one was".to_owned()));
     let drain = config.poll.drain;
     runtime.block_on(async {
         let working = async {
-            filled = work(config, options, &stop, plan).await;
+            worked = work_on(config, options, &stop, work).await;
             Exit::Done
         };
         super::signals::until_done(working, &stop, drain).await
     });
     runtime.shutdown_background();
-    filled
+    worked
 }
 
-async fn work(
+async fn work_on<T>(
     config: TableConfig,
     options: &Options,
     stop: &Stop,
-    plan: impl FnOnce(&State) -> Result<Vec<NewFill>, (Exit, String)>,
-) -> Result<Outcome, (Exit, String)> {
+    work: impl AsyncFnOnce(&Table) -> Result<T, (Exit, String)>,
+) -> Result<T, (Exit, String)> {
     let failed = |failure: Failure| (failure.exit, failure.message);
     let mut tables = [config];
     let shared = share_limits(&mut tables);
@@ -63,19 +72,16 @@ async fn work(
     let watch = supervisor.watch(&config.table);
     let options = Options { once: true, ..options.clone() };
     let table = Table::open(config, &options, shared, stop.clone(), &watch).await.map_err(failed)?;
-    let filled = fill_table(&table, plan).await;
+    let worked = work(&table).await;
     let closed = table.close().map_err(|error| (Exit::StateUnwritable, error.to_string()));
-    filled.and_then(|outcome| closed.map(|()| outcome))
+    worked.and_then(|outcome| closed.map(|()| outcome))
 }
 
 async fn fill_table(
     table: &Table,
     plan: impl FnOnce(&State) -> Result<Vec<NewFill>, (Exit, String)>,
 ) -> Result<Outcome, (Exit, String)> {
-    let before = table.fills().drain().await;
-    if let Some(error) = before.error {
-        return Err((Exit::from(&error), error.to_string()));
-    }
+    drain_fills(table).await?;
     let uploader = table.uploader();
     let new = tokio::task::block_in_place(|| plan(&uploader.state()))?;
     for NewFill { site, chain, fill } in new {
@@ -83,4 +89,12 @@ async fn fill_table(
         begun.map_err(|error| (Exit::StateUnwritable, error.to_string()))?;
     }
     Ok(table.fills().drain().await)
+}
+
+/// Works off the fills that are open: what they send is then no longer missing.
+pub(super) async fn drain_fills(table: &Table) -> Result<(), (Exit, String)> {
+    match table.fills().drain().await.error {
+        Some(error) => Err((Exit::from(&error), error.to_string())),
+        None => Ok(()),
+    }
 }

@@ -57,7 +57,8 @@ impl Table {
     ) -> Result<Self, Failure> {
         let store = open_store(&config, options)?;
         let quarantine = Quarantine::open(&options.state_dir, &config.table)
-            .map_err(|error| Failure::new(Exit::StateUnwritable, error))?;
+            .map_err(|error| Failure::new(Exit::StateUnwritable, error))?
+            .with_bytes_max(config.poll.quarantine_bytes_max);
         let source = config.source.open(config.shape.clone())?;
         let sink = open_sink(&config, options, &stop).await?;
         let progress = shared.progress().clone();
@@ -74,6 +75,8 @@ impl Table {
             shared,
         );
         watch.ready();
+        // Rows that are read again under today's configuration may be sent this time.
+        uploader.give_back_unread().map_err(|error| Failure::new(Exit::StateUnwritable, error))?;
         let uploader = Arc::new(uploader);
         let fills = Fills::new(config.clone(), Arc::clone(&uploader), stop.clone());
         Ok(Self {
@@ -90,6 +93,10 @@ impl Table {
 
     pub(super) fn uploader(&self) -> &Arc<LiveUploader> {
         &self.uploader
+    }
+
+    pub(super) fn config(&self) -> &TableConfig {
+        &self.config
     }
 
     pub(super) fn fills(&self) -> &Arc<Fills> {

@@ -25,6 +25,8 @@ pub struct Batcher {
 struct Group {
     site: SiteId,
     resume: Resume,
+    /// Rows of the next batch, where they are fewer than the limits allow.
+    rows_max: Option<usize>,
     open: Option<Open>,
     /// What the site's last batch filled.
     room: Room,
@@ -53,9 +55,11 @@ impl Batcher {
         }
         let resume = intake.resume(site)?;
         let slot = Slot(self.groups.len());
+        let rows_max = resume.rows_max;
         self.groups.push(Group {
             site: site.clone(),
             resume,
+            rows_max,
             open: None,
             room: Room::default(),
             newest: None,
@@ -86,9 +90,10 @@ impl Batcher {
         cursor: &Cursor,
         intake: &mut dyn Intake,
     ) -> Result<&mut Rows, Stopped> {
-        let must_close = self.groups[slot.0].open.as_ref().is_some_and(|open| {
-            let full = open.rows.len() >= self.limits.batch_rows_max
-                || open.rows.value_bytes() >= self.limits.batch_bytes_max;
+        let group = &self.groups[slot.0];
+        let rows_max = group.rows_max.unwrap_or(usize::MAX).min(self.limits.batch_rows_max);
+        let must_close = group.open.as_ref().is_some_and(|open| {
+            let full = open.rows.len() >= rows_max || open.rows.value_bytes() >= self.limits.batch_bytes_max;
             (full && open.to != *cursor) || !Arc::ptr_eq(open.rows.schema(), schema)
         });
         if must_close {
@@ -127,6 +132,8 @@ impl Batcher {
         let Some(open) = group.open.take() else { return Ok(()) };
         self.held_bytes -= open.held_bytes;
         group.room = open.rows.room();
+        let most = self.limits.batch_rows_max;
+        group.rows_max = group.rows_max.map(|rows| rows.saturating_mul(2)).filter(|rows| *rows < most);
         if open.rows.is_empty() {
             return Ok(());
         }

@@ -4,6 +4,7 @@
 //! each pass; the source asks it where a site stands, and gives it batches.
 
 mod batcher;
+mod cells;
 pub mod csv;
 mod number;
 pub mod sqlite;
@@ -14,6 +15,7 @@ use std::collections::BTreeSet;
 use livecosmos_state::{Cursor, FilePosition, SiteId, SourceFile, Time, Window};
 
 pub use batcher::{Batcher, Slot};
+pub use cells::{Cells, Recheck, Sendable};
 pub use number::is_json_number;
 pub use time::{Fold, TimeError, TimeReader};
 
@@ -67,6 +69,9 @@ pub struct Resume {
     pub paused: bool,
     /// Where this pass ends for the site; `None` where its rows end.
     pub bounds: Option<Bounds>,
+    /// The first batch of the pass has so many rows at most, the next twice as many, and so on: the sink
+    /// refused a larger one.
+    pub rows_max: Option<usize>,
 }
 
 /// The rows of a site that a fill is about.
@@ -89,6 +94,7 @@ impl Resume {
             last_data: None,
             paused: false,
             bounds: None,
+            rows_max: None,
         }
     }
 }
@@ -149,6 +155,11 @@ pub struct Reject {
     pub reason: String,
     /// The row as read; bytes that are not UTF-8 are replaced.
     pub row: String,
+    /// Its values, where they could be told apart: from them it can be sent later.
+    pub cells: Option<Cells>,
+    /// Where it lies in the source's order: a row whose place the live chain has not reached is read
+    /// again.
+    pub place: Option<Cursor>,
 }
 
 /// What a pass did.

@@ -28,6 +28,8 @@ pub(crate) enum Change {
     Stored { site: SiteId, chain: ChainName, intent: Box<Intent>, rows: Sent },
     /// The sink holds more of a chain than the state knew (I5), these rows among it.
     Adopted { site: SiteId, chain: ChainName, position: Position, rows: Sent },
+    /// The sink refused rows up to here, which are in quarantine: reading goes on behind them.
+    Passed { site: SiteId, chain: ChainName, to: Cursor, rows: Sent },
     /// Every row of a fill is stored.
     Filled { site: SiteId, chain: ChainName },
     /// From now on the ledger of a site holds all stored rows of this time or later.
@@ -129,6 +131,7 @@ impl Position {
                 Self::of_chain(&site.live, site.ahead.clone(), site.last_data, site.floor)
             }
             chain if *chain == ChainName::LATE => Self::of_chain(&site.late, Vec::new(), None, None),
+            chain if *chain == ChainName::REQUEUE => Self::of_chain(&site.requeue, Vec::new(), None, None),
             chain => Self::of_chain(&site.fills.get(chain)?.chain, Vec::new(), None, None),
         })
     }
@@ -183,6 +186,8 @@ impl Position {
             site.fills.extend(self.holes.into_iter().map(Hole::into_fill));
         } else if *chain == ChainName::LATE {
             site.late = taken;
+        } else if *chain == ChainName::REQUEUE {
+            site.requeue = taken;
         } else if let Some(fill) = site.fills.get_mut(chain) {
             fill.chain = taken;
         }
@@ -203,6 +208,7 @@ fn chain_mut<'a>(site: &'a mut Site, chain: &ChainName) -> Option<&'a mut Chain>
     match chain {
         chain if *chain == ChainName::LIVE => Some(&mut site.live),
         chain if *chain == ChainName::LATE => Some(&mut site.late),
+        chain if *chain == ChainName::REQUEUE => Some(&mut site.requeue),
         chain => site.fills.get_mut(chain).map(|fill| &mut fill.chain),
     }
 }
@@ -235,6 +241,13 @@ impl Change {
                 if let Some(chain) = state.sites.get_mut(site).and_then(|site| chain_mut(site, chain)) {
                     chain.pending = Some((**intent).clone());
                 }
+            }
+            Self::Passed { site: id, chain, to, rows } => {
+                if let Some(chain) = state.sites.get_mut(id).and_then(|site| chain_mut(site, chain)) {
+                    (chain.passed, chain.pending) = (Some(to.clone()), None);
+                }
+                // As if they were stored: they are not late.
+                note(state, id, rows);
             }
             Self::Stored { site: id, chain, intent, rows } => {
                 if let Some(site) = state.sites.get_mut(id)
@@ -316,7 +329,7 @@ fn skip_what_a_lost_file_held(state: &State, position: &mut Position) {
     }
 }
 
-fn raise(ahead: &mut Vec<FilePosition>, file: FileId, offset: u64) {
+pub(crate) fn raise(ahead: &mut Vec<FilePosition>, file: FileId, offset: u64) {
     match ahead.iter_mut().find(|position| position.file == file) {
         Some(position) => position.offset = position.offset.max(offset),
         None => ahead.push(FilePosition { file, offset }),

@@ -2,7 +2,7 @@
 
 use livecosmos_state::{ChainName, Cursor, FilePosition, Fill, FillKind, SiteId, Time};
 
-use super::change::Position;
+use super::change::{Position, raise};
 use super::ledger::Sieve;
 use super::{LiveUploader, SiteError};
 use crate::clock::{just_before, shift};
@@ -92,14 +92,15 @@ impl LiveUploader {
 impl Position {
     /// The same for a source: the live chain.
     pub(super) fn resume(self, paused: bool) -> Resume {
-        Resume {
-            cursor: self.passed.unwrap_or(self.cursor),
-            ahead: self.ahead,
-            floor: self.floor,
-            last_data: self.last_data,
-            paused,
-            bounds: None,
+        let mut ahead = self.ahead;
+        let mut last_data = self.last_data;
+        if let Some(Cursor::File { file, offset }) = self.passed {
+            raise(&mut ahead, file, offset);
+            // The row that ends there is not stored: its time may be newer than any that is.
+            last_data = None;
         }
+        let cursor = self.passed.unwrap_or(self.cursor);
+        Resume { cursor, ahead, floor: self.floor, last_data, paused, bounds: None, rows_max: None }
     }
 
     /// The same for a source: a fill of a site with this floor.
@@ -115,6 +116,6 @@ impl Position {
             Cursor::Start | Cursor::Row { .. } => Vec::new(),
         };
         let bounds = Some(Bounds { until: fill.until.clone(), window: fill.window });
-        Resume { cursor, ahead, floor, last_data: None, paused: false, bounds }
+        Resume { cursor, ahead, floor, last_data: None, paused: false, bounds, rows_max: None }
     }
 }

@@ -142,7 +142,7 @@ impl LiveUploader {
         let parcel = Parcel { chain: chain.clone(), batch, next: Some(fill.until.clone()) };
         match self.store(parcel, &mut Loan::none()).await {
             Ok(Step::Stored { .. }) => true,
-            Ok(Step::Jumped { .. } | Step::Moved) => false,
+            Ok(Step::Jumped { .. } | Step::Refused { .. } | Step::Moved) => false,
             Err(error) => {
                 outcomes.failed(site, error);
                 self.pauses_beside().fail(site, self.clock.now());

@@ -7,7 +7,7 @@ use livecosmos_state::{ChainName, SiteId, SourceFile, State, Time};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::change::{Change, Position, Sent};
+use super::change::{Change, Position};
 use super::errand::Errand;
 use super::fill::TURN_BATCHES_MAX;
 use super::ledger::Sieve;
@@ -64,30 +64,10 @@ impl Lanes {
         Ok(position.resume(false))
     }
 
-    /// A site the state does not know: where it stands is for the sink to say (I4: a lost state is
-    /// no first run), and only a site without any object begins at the fallback.
     fn admit(&self, site: &SiteId) -> Result<Position, SiteError> {
-        let uploader = &self.uploader;
-        let position = self.runtime.block_on(uploader.found_in_sink(site))?;
-        if position.seq == 0 {
-            let position = Position::start(self.first_floor(site));
-            uploader.journal.defer(Change::Admitted { site: site.clone(), position });
-            if uploader.looks_back() {
-                // Nothing is stored: a ledger that is empty holds all of it.
-                let begun = Change::Watched { site: site.clone(), from: Time::MIN, rows: Sent::default() };
-                uploader.journal.defer(begun);
-            }
-        }
-        uploader.confirmed().insert((site.clone(), ChainName::LIVE));
-        // As the state has it now: with the floor that follows from a file that was lost.
-        Ok(uploader.position(site, &ChainName::LIVE))
-    }
-
-    /// Of a site that failed since it was first seen, that first look counts.
-    fn first_floor(&self, site: &SiteId) -> Option<Time> {
+        // Of a site that failed since it was first seen, that first look counts.
         let first_look = self.uploader.pauses(&Errand::Live).failing_since(site).unwrap_or(self.now);
-        let fallback = self.uploader.settings.fallback;
-        self.uploader.journal.read(|state| fallback.first_floor(state, first_look))
+        self.runtime.block_on(self.uploader.admit(site, first_look))
     }
 
     /// Keeps the sieve for the rows that follow.
@@ -124,6 +104,10 @@ impl Intake for Lanes {
                 self.runtime.block_on(self.uploader.resume_fill(site, chain)).map(|it| self.sift(site, it))
             }
         };
+        let resume = resume.map(|resume| {
+            let rows_max = self.uploader.rows_max(site, &self.errand.chain());
+            Resume { rows_max, ..resume }
+        });
         resume.or_else(|error| {
             self.outcomes.failed(site, error);
             if self.stopped() { Err(Stopped) } else { Ok(paused) }
@@ -228,6 +212,7 @@ async fn run_lane(
                     outcomes.stored(rows, stored_bytes);
                     outcomes.moved();
                 }
+                Ok(Step::Refused { rows }) => (0..rows).for_each(|_| outcomes.rejected()),
                 Ok(Step::Moved) => {
                     ended = true;
                     outcomes.moved();

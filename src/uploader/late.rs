@@ -82,6 +82,10 @@ impl LiveUploader {
         }
         self.confirm(site, &ChainName::LIVE).await?;
         self.confirm(site, &ChainName::LATE).await?;
+        if self.position(site, &ChainName::REQUEUE) != Position::start(None) {
+            // What was requeued lies in the window too.
+            self.confirm(site, &ChainName::REQUEUE).await?;
+        }
         self.tidy(site, lookback);
         let known = self.journal.read(|state| {
             let site = state.sites.get(site)?;

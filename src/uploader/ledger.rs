@@ -12,7 +12,7 @@ use super::{LiveUploader, Lookback, SiteError, retry};
 use crate::clock::shift;
 use crate::fingerprint;
 use crate::payload::PayloadReader;
-use crate::rows::Batch;
+use crate::rows::{Batch, Rows};
 
 /// Notes the rows of a batch for the ledger.
 pub(super) struct Clerk {
@@ -106,9 +106,15 @@ impl Sieve {
 
     /// Leaves in `batch` the rows that are not in the ledger.
     pub(super) fn sift(&mut self, batch: &mut Batch) {
-        let prints = fingerprint::of_rows(&batch.rows, self.tie_column.as_deref());
-        let times: Vec<Time> = batch.rows.times().iter().map(|row| row.time).collect();
-        batch.rows.retain(|row| self.passes(times[row], prints[row]));
+        let passes = self.missing(&batch.rows);
+        batch.rows.retain(|row| passes[row]);
+    }
+
+    /// Of each row, whether the ledger lacks it.
+    pub(super) fn missing(&mut self, rows: &Rows) -> Vec<bool> {
+        let prints = fingerprint::of_rows(rows, self.tie_column.as_deref());
+        let times = rows.times().iter().map(|row| row.time);
+        times.zip(prints).map(|(time, print)| self.passes(time, print)).collect()
     }
 
     fn passes(&mut self, time: Time, print: Fingerprint) -> bool {

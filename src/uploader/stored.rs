@@ -31,6 +31,24 @@ impl LiveUploader {
         Ok(Sieve::new(stored, self.settings.tie_column.clone(), true))
     }
 
+    /// A site the state does not know: where it stands is for the sink to say (I4: a lost state is
+    /// no first run), and only a site without any object begins at the fallback.
+    pub(super) async fn admit(&self, site: &SiteId, first_look: Time) -> Result<Position, SiteError> {
+        if self.found_in_sink(site).await?.seq == 0 {
+            let fallback = self.settings.fallback;
+            let floor = self.journal.read(|state| fallback.first_floor(state, first_look));
+            self.journal.defer(Change::Admitted { site: site.clone(), position: Position::start(floor) });
+            if self.looks_back() {
+                // Nothing is stored: a ledger that is empty holds all of it.
+                let begun = Change::Watched { site: site.clone(), from: Time::MIN, rows: Sent::default() };
+                self.journal.defer(begun);
+            }
+        }
+        self.confirmed().insert((site.clone(), ChainName::LIVE));
+        // As the state has it now: with the floor that follows from a file that was lost.
+        Ok(self.position(site, &ChainName::LIVE))
+    }
+
     /// Builds the state of a site that the state does not know from what the sink holds of it, and says
     /// where its live chain ends.
     ///

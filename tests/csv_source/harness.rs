@@ -152,6 +152,7 @@ impl Intake for Uploader {
             .or_insert_with(|| Standing { floor, ..Standing::default() });
         Ok(Resume {
             bounds: None,
+            rows_max: None,
             cursor: standing.cursor.clone().unwrap_or(Cursor::Start),
             ahead: standing.ahead.clone(),
             floor: standing.floor,

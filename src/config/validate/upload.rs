@@ -34,6 +34,8 @@ const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1)
 const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 const FUTURE_TOLERANCE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(366 * 24);
 const FUTURE_TOLERANCE_DEFAULT: Duration = Duration::from_hours(1);
+const QUARANTINE_BYTES: RangeInclusive<u64> = 64 << 10..=1 << 30;
+const QUARANTINE_BYTES_DEFAULT: usize = 64 << 20;
 const SETTLE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(7 * 24);
 const LOOKBACK: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(31 * 24);
 const LOOKBACK_DEFAULT: Duration = Duration::from_hours(24);
@@ -149,6 +151,12 @@ impl Check<'_> {
             fallback,
             drain: self.duration(raw.drain.as_ref(), "drain", &DRAIN, DRAIN_DEFAULT)?,
             lookback: self.lookback(table)?,
+            quarantine_bytes_max: self.size(
+                raw.quarantine_max.as_ref(),
+                "quarantine_max",
+                &QUARANTINE_BYTES,
+                QUARANTINE_BYTES_DEFAULT,
+            )? as u64,
             catch_up_after_s: self.catch_up_after_s(table)?,
         })
     }

@@ -14,7 +14,7 @@ use super::sites::Sites;
 use super::split::{ROW_BYTES_MAX, ROW_LINES_MAX};
 use crate::clock::shift;
 use crate::rows::RowTime;
-use crate::source::{Batcher, Intake, Pass, Reject, Start, Stopped, TableShape};
+use crate::source::{Batcher, Cells, Intake, Pass, Reject, Start, Stopped, TableShape};
 
 /// Rows between two questions whether to stop.
 const ROWS_PER_STOP_CHECK: u64 = 4096;
@@ -217,13 +217,26 @@ impl Reader<'_> {
         } else {
             format!("its quote is not closed within {ROW_LINES_MAX} lines; mend the line")
         };
-        self.reject(records, None, reason)
+        self.reject_as(records, None, reason, None)
+    }
+
+    /// Gives away a whole record that cannot be sent.
+    #[cold]
+    fn reject(&mut self, records: &Records, site: Option<&str>, reason: String) -> Result<(), Stopped> {
+        let cells = self.cells(records);
+        self.reject_as(records, site, reason, cells)
     }
 
     /// Gives away a row that cannot be sent. When only some sites are read, a row without a site is
     /// left to those who read all.
     #[cold]
-    fn reject(&mut self, records: &Records, site: Option<&str>, reason: String) -> Result<(), Stopped> {
+    fn reject_as(
+        &mut self,
+        records: &Records,
+        site: Option<&str>,
+        reason: String,
+        cells: Option<Cells>,
+    ) -> Result<(), Stopped> {
         if site.is_none() && self.start.only.is_some() {
             return Ok(());
         }
@@ -238,7 +251,18 @@ impl Reader<'_> {
             identity: format!("{}:{offset}", self.facts.file),
             reason,
             row: row.trim_end_matches(['\r', '\n']).to_owned(),
+            cells,
+            place: Some(Cursor::File { file: self.facts.file, offset }),
         })
+    }
+
+    /// The fields of a record as they stand; `None` for one that is not UTF-8.
+    fn cells(&self, records: &Records) -> Option<Cells> {
+        let (bytes, bounds) = records.fields();
+        let text = std::str::from_utf8(bytes).ok()?;
+        let columns = self.facts.columns.schema.columns.iter().map(ToString::to_string);
+        let values = bounds.iter().map(|(start, end)| text[*start as usize..*end as usize].to_owned());
+        Some(Cells { columns: columns.collect(), values: values.collect(), kinds: None, time: None })
     }
 
     /// Lines before the record at `offset`; counts those before the place where reading began when

@@ -30,7 +30,10 @@ use std::path::PathBuf;
 
 use livecosmos_state::SiteId;
 
-use super::{Intake, Pass, SiteRule, Source, SourceError, Start, TableShape};
+use rusqlite::types::ValueRef;
+
+use super::{Intake, Pass, SiteRule, Source, SourceError, Start, TableShape, TimeReader};
+use crate::rows::{Kind, RowTime};
 use connection::Link;
 use instant::InstantReader;
 use reading::Reading;
@@ -101,6 +104,33 @@ impl Source for SqliteSource {
         let mut pass = outcome?;
         pass.notices.retain(|notice| self.said.insert(notice.clone()));
         Ok(pass)
+    }
+}
+
+/// Reads times as they were spelled when a row was kept that could not be sent.
+#[derive(Debug, Clone)]
+pub struct StoredTimes(InstantReader);
+
+impl StoredTimes {
+    /// Texts by `texts`, numbers in `unit`.
+    ///
+    /// # Errors
+    /// [`SourceError::Config`] as [`SqliteSource::open`].
+    pub fn new(texts: TimeReader, unit: TimeUnit) -> Result<Self, SourceError> {
+        InstantReader::new(texts, unit).map(Self)
+    }
+
+    /// The instant of a value that was spelled as `text`, or why it is none.
+    ///
+    /// # Errors
+    /// The reason with its remedy.
+    pub fn read(&self, kind: Kind, text: &str) -> Result<RowTime, String> {
+        let number = || text.parse().map(ValueRef::Integer).or_else(|_| text.parse().map(ValueRef::Real));
+        self.0.read(match kind {
+            Kind::Null => ValueRef::Null,
+            Kind::Number => number().unwrap_or(ValueRef::Text(text.as_bytes())),
+            Kind::Text | Kind::Bool => ValueRef::Text(text.as_bytes()),
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use super::position::is_due;
 use super::reading::{REJECTS_OUTSIDE_MAX, Reading};
 use crate::clock;
 use crate::rows::Schema;
-use crate::source::{Reject, Slot, SourceError, Stopped};
+use crate::source::{Cells, Reject, Slot, SourceError, Stopped};
 
 /// Columns of a result before those of the table: the position and the row's number.
 const LEADING_COLUMNS: usize = 2;
@@ -157,18 +157,22 @@ impl Reading<'_> {
 
     /// Rejects a row that the cursor may pass: it is never left out.
     fn reject(&mut self, row: &Row<'_>, layout: &Layout<'_>, reason: String) -> Result<(), Halt> {
-        let mut text = String::new();
-        for column in 0..layout.roles.len() {
-            text.push_str(if column > 0 { "," } else { "" });
-            cell::spell(row.get_ref(LEADING_COLUMNS + column)?, &mut text);
+        let mut cells = Cells { kinds: Some(String::new()), ..Cells::default() };
+        let mut is_whole = true;
+        for (column, name) in layout.schema.columns.iter().enumerate() {
+            let stored = row.get_ref(LEADING_COLUMNS + column)?;
+            is_whole &= !matches!(stored, ValueRef::Text(bytes) if std::str::from_utf8(bytes).is_err());
+            cells.push(name, |text| cell::spell(stored, text));
         }
+        let text = cells.values.join(",");
         let name = &layout.table.name;
         let (position, identity) = match row.get::<_, Option<i64>>(1)? {
             Some(row_id) => (format!("table {name}, rowid {row_id}"), format!("{name}:{row_id}")),
             None => (format!("table {name}"), format!("{name}:{text}")),
         };
         let site = self.site_in_row(row, layout).ok().map(|site| site.to_string());
-        Ok(self.intake.reject(Reject { site, position, identity, reason, row: text })?)
+        let cells = Some(cells).filter(|_| is_whole);
+        Ok(self.intake.reject(Reject { site, position, identity, reason, row: text, cells, place: None })?)
     }
 }
 

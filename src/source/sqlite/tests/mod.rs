@@ -120,6 +120,7 @@ impl Intake for Recorder {
         let cursor = self.cursors.get(site).cloned().unwrap_or(Cursor::Start);
         Ok(Resume {
             bounds: None,
+            rows_max: None,
             cursor,
             ahead: Vec::new(),
             floor: self.floor,
