@@ -163,20 +163,29 @@ fn a_state_folder_that_becomes_read_only_ends_the_daemon_and_costs_no_row() {
     let workdir = workdir(&config("[sink]\nurl = \"file://./stored\""));
     workdir.write("rows.csv", format!("SITE,TIME,N\n{}", rows(0..30)));
     workdir.write("more.csv", rows(30..60));
+    // ext4 turns read-only by itself when it meets an error, whatever is open; it can be told to meet one.
     let script = r#"
-        cd "$DIR"; mkdir small; mount -t tmpfs tmpfs small
-        "$BIN" livecosmos.toml T --state-dir small 2> stderr & pid=$!
+        cd "$DIR"; mkdir small; truncate -s 16M image; mkfs.ext4 -q -F image
+        mount -o loop,errors=remount-ro image small
+        trigger=/sys/fs/ext4/$(basename "$(findmnt -no SOURCE small)")/trigger_fs_error
+        [ -w "$trigger" ] || { echo "skipped: $trigger cannot be written"; exit 0; }
+        "$BIN" livecosmos.toml T --state-dir small/state 2> stderr & pid=$!
+        trap 'kill -9 $pid 2>/dev/null || true' EXIT
         for i in $(seq 600); do [ "$(cat stored/*/T/* 2>/dev/null | wc -l)" = 30 ] && break; sleep 0.1; done
-        mount -o remount,ro small
+        echo test > "$trigger"
         cat more.csv >> rows.csv
         code=0; wait $pid || code=$?
         echo $code > code
-        mount -o remount,rw small
-        "$BIN" livecosmos.toml T --once --state-dir small 2>> stderr
+        umount small; e2fsck -fy image > fsck 2>&1 || true; mount -o loop image small
+        "$BIN" livecosmos.toml T --once --state-dir small/state 2>> stderr
     "#;
     let Some(output) = in_a_namespace(script, &workdir) else { return };
     let said = read(&workdir.path("stderr"));
     assert!(output.status.success(), "{}{said}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8_lossy(&output.stdout);
+    if told.starts_with("skipped") {
+        return println!("{told}");
+    }
     assert_eq!(read(&workdir.path("code")).trim(), "74", "{said}");
     assert_all_once(&objects::in_folder(&workdir.path("stored")), 60);
 }
