@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use livecosmos_state::{ChainName, SiteId, TableName, Time};
+use livecosmos_state::{ChainName, Cursor, SiteId, TableName, Time};
 use tokio::sync::Semaphore;
 
 use super::SiteError;
@@ -106,7 +106,14 @@ impl Chain<'_> {
     async fn oldest(&self, known: Position) -> Result<Position, SiteError> {
         let prefix = self.key.prefix(self.site, self.table, self.name);
         let first = self.page(&prefix, FIRST_KEYS).await?.objects.into_iter().next();
-        Ok(first.map_or(known.clone(), |(_, facts)| Position { seq: facts.seq, cursor: facts.from, ..known }))
+        let Some((_, facts)) = first else { return Ok(known) };
+        // Rows before the beginning were never this chain's to send: they are not late either.
+        let began = match facts.from {
+            Cursor::Row { time, .. } if *self.name == ChainName::LIVE => Some(time),
+            _ => None,
+        };
+        let floor = known.floor.max(began);
+        Ok(Position { seq: facts.seq, cursor: facts.from, floor, ..known })
     }
 
     fn inconsistent(&self, what: &str) -> SiteError {

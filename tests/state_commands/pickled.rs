@@ -65,9 +65,11 @@ fn of_a_table_only_rows_behind_the_old_watermark_are_due_and_new_sites_begin_at_
 SITE  WHAT  OLD  NEW
 ALIC1  site  -  known
 ALIC1  watermark  -  2025-01-01T00:30:00Z
+ALIC1  floor  -  2025-01-01T00:30:00Z
 ALIC1  live  0 at start  0 at row:2025-01-01T00:30:00Z
 BUNNY  site  -  known
 BUNNY  watermark  -  2025-01-01T01:00:00.250Z
+BUNNY  floor  -  2025-01-01T01:00:00.250Z
 BUNNY  live  0 at start  0 at row:2025-01-01T01:00:00.250Z
 ");
     once(&work);

@@ -131,5 +131,10 @@ fn site_from(local: &Local, config: &TableConfig, is_csv: bool) -> Result<Site, 
     }
     // Without a tie: whatever has that time was sent, as the predecessor took it.
     let cursor = Cursor::Row { time, tie: Tie::None };
-    Ok(Site { last_data: Some(time), live: Chain { cursor, ..Chain::new() }, ..Site::default() })
+    Ok(Site {
+        last_data: Some(time),
+        floor: Some(time),
+        live: Chain { cursor, ..Chain::new() },
+        ..Site::default()
+    })
 }
