@@ -141,7 +141,7 @@ impl Case {
         faults.contains(&self.fault) || matches!(self.fault, Fault::Answer(403) | Fault::Skew)
     }
 
-    /// Costs a minute or more: requests are given up only after that long.
+    /// Nobody answers.
     pub(crate) fn stalls(&self) -> bool {
         matches!(self.fault, Fault::Stall | Fault::StallBefore)
     }

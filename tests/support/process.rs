@@ -29,14 +29,21 @@ pub fn wait_until<T>(what: &str, deadline: Duration, mut probe: impl FnMut() -> 
 
 /// Gives a loopback address with a free port that no other server of this or another test uses.
 ///
+/// Between this and the server's start anybody may take the port: a server in this process listens with
+/// [`listener`] instead.
+pub fn free_address() -> SocketAddr {
+    listener().local_addr().expect("a bound listener has an address")
+}
+
+/// Listens on a loopback address of its own.
+///
 /// The whole of 127.0.0.0/8 is loopback. An address made of the process id and a count belongs to one
 /// fixture alone, so two servers that start at once cannot be given the same port by the kernel.
-pub fn free_address() -> SocketAddr {
+pub fn listener() -> TcpListener {
     static COUNT: AtomicU8 = AtomicU8::new(0);
     let [.., high, low] = std::process::id().to_be_bytes();
     let host = Ipv4Addr::new(127, 64 + high % 64, low, COUNT.fetch_add(1, Ordering::Relaxed));
-    let listener = TcpListener::bind((host, 0)).expect("a loopback address can be listened on");
-    listener.local_addr().expect("a bound listener has an address")
+    TcpListener::bind((host, 0)).expect("a loopback address can be listened on")
 }
 
 /// Prepares `program` to be killed by the kernel when the thread that spawns it ends, however it ends.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::http::Message;
-use super::process::free_address;
+use super::process::listener;
 use super::s3_client::S3Client;
 pub use fault::Fault;
 
@@ -54,7 +54,7 @@ struct Shared {
 impl Front {
     /// Starts a proxy before the server at `upstream`.
     pub fn before(upstream: SocketAddr) -> Self {
-        let listener = TcpListener::bind(free_address()).expect("a free address can be listened on");
+        let listener = listener();
         let address = listener.local_addr().expect("a bound listener has an address");
         let shared = Arc::new(Shared {
             upstream,
