@@ -101,7 +101,9 @@ impl Subject {
         });
         let mut read = std::pin::pin!(read.try_buffered(HEADS_AT_ONCE));
         while let Some((site, rows)) = read.try_next().await? {
-            rows.into_iter().for_each(|(time, print)| take(&site, time, print));
+            for (time, print) in rows {
+                take(&site, time, print);
+            }
         }
         Ok(())
     }

@@ -79,7 +79,9 @@ impl LiveUploader {
             let rows = Sent::default();
             self.journal.defer(Change::Adopted { site: site.clone(), chain, position, rows });
         }
-        watched.into_iter().for_each(|watched| self.journal.defer(watched));
+        if let Some(watched) = watched {
+            self.journal.defer(watched);
+        }
         Ok(position)
     }
 

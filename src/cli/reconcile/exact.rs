@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use livecosmos_state::{SiteId, State, Window};
+use livecosmos_state::{ChainName, SiteId, State, Window};
 
 use super::{Compared, Work, is_known};
 use crate::audit::{RowByRow, SitePlan, SiteTally, Subject};
@@ -69,11 +69,10 @@ impl Work<'_> {
         tokio::task::block_in_place(|| {
             self.read_source(state, &plans, &mut |site, plan, read| rows.in_source(site, read, plan))
         })?;
-        let is_wanted =
-            |site: &SiteId, chain: &livecosmos_state::ChainName, seq: u64| is_known(state, site, chain, seq);
+        let is_wanted = |site: &SiteId, chain: &ChainName, seq: u64| is_known(state, site, chain, seq);
         let looked = subject
             .look_at_rows(is_wanted, days, tie.as_deref(), |site, time, print| {
-                rows.in_sink(site, time, print)
+                rows.in_sink(site, time, print);
             })
             .await;
         looked.map_err(|error| inspect::failure(&error))?;
