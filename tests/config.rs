@@ -194,7 +194,7 @@ fn an_unknown_key_is_placed_and_the_likely_one_is_named() {
     insta::assert_snapshot!(refusal("kind =", "kidn ="), @"[DIR]/config.toml:3:1: unknown key 'kidn'; did you mean 'kind'?");
     insta::assert_snapshot!(refusal_of("poll.intervall = \"60s\""), @"[DIR]/config.toml:12:6: unknown key 'intervall'; did you mean 'interval'?");
     insta::assert_snapshot!(refusal_of("time_colum = \"DATE_TIME\""), @"[DIR]/config.toml:12:1: unknown key 'time_colum'; did you mean 'time_column'?");
-    insta::assert_snapshot!(refusal_of("upload.qqq = 1"), @"[DIR]/config.toml:12:8: unknown key 'qqq'; known here are format, compression, batch_rows_max, batch_bytes_max, in_flight_max, memory_max, key");
+    insta::assert_snapshot!(refusal_of("upload.qqq = 1"), @"[DIR]/config.toml:12:8: unknown key 'qqq'; known here are format, compression, batch_rows_max, batch_bytes_max, in_flight_max, memory_max, fill_share, key");
     insta::assert_snapshot!(refusal_of("[tables.LEVEL1_X.sink.s3]\nendpoit = \"http://h\""), @"[DIR]/config.toml:13:1: unknown key 'endpoit'; did you mean 'endpoint'?");
     insta::assert_snapshot!(refusal_of("[pol]\ninterval = \"60s\""), @"[DIR]/config.toml:12:2: unknown key 'pol'; did you mean 'poll'?");
     insta::assert_snapshot!(refusal_of("columns.TA = \"txt\""), @"[DIR]/config.toml:12:14: unknown value 'txt'; did you mean 'text'?");
