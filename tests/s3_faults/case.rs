@@ -216,7 +216,9 @@ impl Outcome {
         if case.exits() == BTreeSet::from([69]) && !struck.is_signed_anew() {
             self.problems.push(format!("what was tried again was not signed anew: {:?}", struck.signed));
         }
-        let tells = case.fault != Fault::Skew || !case.attempt.is_burst() || met.stderr.contains("clock is");
+        let tells = case.fault != Fault::Skew
+            || !case.attempt.is_burst()
+            || met.stderr.contains("this machine's clock");
         if !tells {
             self.problems.push(format!("not a word on the clock:\n{}", met.stderr));
         }

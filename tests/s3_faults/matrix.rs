@@ -161,6 +161,9 @@ impl Case {
             (Fault::Answer(403) | Fault::AnswerAfter(403), _) => &[77],
             _ if is_harmless => &[0],
             (Fault::Answer(412), _) => &[3],
+            // The SDK signs the next HEAD with the time that this answer told. The server refuses that, by
+            // its own time and without a word: it looks like refused rights.
+            (Fault::Skew, Attempt::Only(_)) if self.kind == Kind::Head => &[0, 77],
             (_, Attempt::Only(_)) => &[0],
             (_, Attempt::From(1)) => &[69],
             _ => &[3, 69],
