@@ -281,7 +281,7 @@ fn what_an_open_fill_is_still_to_send_is_no_difference() {
             "A 2025-01-01 4 4 same",
             "A 2025-01-02 4 4 same",
             "A 2025-01-03 4 2 2 not due, expired, or on their way",
-            "A 2025-01-04 2 0 2 not due, expired, or on their way",
+            "A 2025-01-04 2 1 1 not due, expired, or on their way",
         ]
     );
     std::fs::remove_dir(&blocked).expect("an empty folder");
