@@ -42,8 +42,7 @@ torture: test-servers ## kill, cut and race it for a long time (release build, t
 	cargo test --release --test exactly_once -- --ignored --nocapture --test-threads=1
 	cargo test --release --test model -- --ignored --nocapture
 	cargo test --release --test s3_faults -- --ignored --nocapture
-	cargo test --release --test power_cut -- --ignored --nocapture --test-threads=1
-	cargo test --release --test interruptions -- --ignored --nocapture
+	cargo test --release --test machine -- --ignored --nocapture --test-threads=3
 	cargo test --release --test syscalls -- --ignored --nocapture
 
 demo: ## send the sample table to a folder once and show what landed

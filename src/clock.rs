@@ -1,12 +1,35 @@
 //! Between the state's [`Time`] and the calendar library; the only reader of the wall clock.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use livecosmos_state::Time;
+use rustix::time::{ClockId, clock_gettime};
 
 /// What time it is: an argument of everything that needs to know.
 pub trait Clock: Send + Sync {
-    /// Now, UTC.
+    /// Now, UTC. It jumps when the clock is set.
     fn now(&self) -> Time;
+
+    /// Time since some moment in the past. It goes on evenly, whatever becomes of the clock.
+    fn uptime(&self) -> Duration;
+}
+
+/// A moment, for what is dated and for what is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// What the clock says.
+    pub time: Time,
+    /// The [`Clock::uptime`].
+    pub uptime: Duration,
+}
+
+impl Moment {
+    /// Now.
+    #[must_use]
+    pub fn of(clock: &dyn Clock) -> Self {
+        Self { time: clock.now(), uptime: clock.uptime() }
+    }
 }
 
 /// The machine's clock.
@@ -17,6 +40,12 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place where the clock is read")]
     fn now(&self) -> Time {
         from_timestamp(Timestamp::now())
+    }
+
+    fn uptime(&self) -> Duration {
+        let since = clock_gettime(ClockId::Monotonic);
+        let seconds = u64::try_from(since.tv_sec).unwrap_or_default();
+        Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(since.tv_nsec).unwrap_or_default())
     }
 }
 

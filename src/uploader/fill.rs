@@ -25,7 +25,7 @@ impl LiveUploader {
     /// A site with a fill that is due, the next in order behind `last`; and none of those in `busy`.
     #[must_use]
     pub fn next_fill(&self, last: Option<&SiteId>, busy: &BTreeSet<SiteId>) -> Option<SiteId> {
-        let now = self.clock.now();
+        let now = self.now();
         let pauses = self.pauses_beside();
         self.journal.read(|state| {
             let due = |site: &&SiteId| !busy.contains(*site) && !pauses.is_paused(site, now);
@@ -68,9 +68,9 @@ impl LiveUploader {
             fills.iter().min_by_key(|(_, fill)| fill.since).map(|(name, fill)| (name.clone(), fill.clone()))
         });
         let Some((chain, fill)) = oldest else { return (Some(source), outcomes.report(Pass::default())) };
-        let now = self.clock.now();
+        let now = self.now();
         let files = self.journal.read(|state| state.files.clone());
-        let start = start_of_fill(files, site, &fill, now);
+        let start = start_of_fill(files, site, &fill, now.time);
         let errand = Errand::Fill(chain.clone());
         let mut lanes = Lanes::new(Arc::clone(self), Arc::clone(&outcomes), errand, now);
         let reader = tokio::task::spawn_blocking(move || {
@@ -87,7 +87,7 @@ impl LiveUploader {
 
     /// Notes that a fill of `site` could not be begun.
     pub fn put_off_fill(&self, site: &SiteId, error: PassError) -> PassReport {
-        self.pauses_beside().fail(site, self.clock.now());
+        self.pauses_beside().fail(site, self.now());
         PassReport { error: Some(error), ..PassReport::default() }
     }
 
@@ -99,7 +99,7 @@ impl LiveUploader {
         chain: &ChainName,
         fill: &Fill,
     ) -> PassReport {
-        let now = self.clock.now();
+        let now = self.now();
         let read = read.map_err(|error| outcomes.abort(error.into())).ok();
         let was_read = read.as_ref().is_some_and(|pass| is_read_to_its_end(pass, fill));
         let is_unread = outcomes.is_clean() && read.is_some() && !was_read;
@@ -145,7 +145,7 @@ impl LiveUploader {
             Ok(Step::Jumped { .. } | Step::Refused { .. } | Step::Moved) => false,
             Err(error) => {
                 outcomes.failed(site, error);
-                self.pauses_beside().fail(site, self.clock.now());
+                self.pauses_beside().fail(site, self.now());
                 false
             }
         }

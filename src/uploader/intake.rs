@@ -14,7 +14,7 @@ use super::ledger::Sieve;
 use super::limits::Loan;
 use super::pass::{Outcomes, PassError};
 use super::{Fallback, LiveUploader, Parcel, SiteError, Step};
-use crate::clock::{just_before, shift};
+use crate::clock::{Moment, just_before, shift};
 use crate::rows::Batch;
 use crate::source::{FileOrigin, Intake, Reject, Resume, Stopped};
 
@@ -30,7 +30,8 @@ pub(super) struct Lanes {
     outcomes: Arc<Outcomes>,
     runtime: Handle,
     errand: Errand,
-    now: Time,
+    /// When the pass began.
+    now: Moment,
     by_site: HashMap<SiteId, mpsc::UnboundedSender<Waiting>>,
     /// What lets through only rows that are not stored, for the sites that have one.
     sieves: HashMap<SiteId, Sieve>,
@@ -43,7 +44,7 @@ impl Lanes {
         uploader: Arc<LiveUploader>,
         outcomes: Arc<Outcomes>,
         errand: Errand,
-        now: Time,
+        now: Moment,
     ) -> Self {
         Self {
             uploader,
@@ -66,7 +67,7 @@ impl Lanes {
 
     fn admit(&self, site: &SiteId) -> Result<Position, SiteError> {
         // Of a site that failed since it was first seen, that first look counts.
-        let first_look = self.uploader.pauses(&Errand::Live).failing_since(site).unwrap_or(self.now);
+        let first_look = self.uploader.pauses(&Errand::Live).failing_since(site).unwrap_or(self.now.time);
         self.runtime.block_on(self.uploader.admit(site, first_look))
     }
 
@@ -154,7 +155,7 @@ impl Intake for Lanes {
         self.batches += 1;
         let memory = self.runtime.block_on(self.uploader.shared.borrow(&batch.rows))?;
         let next = match &self.errand {
-            Errand::Live => self.uploader.jump(&batch, self.now),
+            Errand::Live => self.uploader.jump(&batch, self.now.time),
             Errand::Late => None,
             Errand::Fill(chain) => self.uploader.end_of_fill(&batch, chain),
         };
@@ -181,7 +182,7 @@ impl Intake for Lanes {
     /// A row that cannot be kept either holds up its own site, and what is covered, but nobody else.
     fn reject(&mut self, reject: Reject) -> Result<(), Stopped> {
         self.outcomes.rejected();
-        let kept = self.uploader.quarantine().keep(&reject, self.now);
+        let kept = self.uploader.quarantine().keep(&reject, self.now.time);
         if let Err(error) = kept {
             let site = reject.site.as_deref().and_then(|site| SiteId::parse(site).ok());
             self.outcomes.blocked(site.as_ref(), error);

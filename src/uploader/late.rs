@@ -33,10 +33,10 @@ impl LiveUploader {
         mut source: Box<dyn Source>,
         only: Option<&BTreeSet<SiteId>>,
     ) -> (Option<Box<dyn Source>>, PassReport) {
-        let now = self.clock.now();
+        let now = self.now();
         let outcomes = Arc::new(Outcomes::default());
         let start = self.journal.read(|state| Start {
-            now,
+            now: now.time,
             files: Vec::new(),
             known: state.sites.keys().cloned().collect(),
             only: only.cloned(),
@@ -59,7 +59,7 @@ impl LiveUploader {
 
     async fn conclude_late(&self, read: Result<Pass, SourceError>, outcomes: &Outcomes) -> PassReport {
         for site in outcomes.failed_sites() {
-            self.pauses_beside().fail(&site, self.clock.now());
+            self.pauses_beside().fail(&site, self.now());
         }
         let read = read.map_err(|error| outcomes.abort(error.into())).ok();
         if read.is_none() || !outcomes.is_clean() {

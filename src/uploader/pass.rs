@@ -12,6 +12,7 @@ use super::errand::Errand;
 use super::intake::Lanes;
 use super::pause::Pauses;
 use super::{LiveUploader, SiteError};
+use crate::clock::Moment;
 use crate::quarantine::{Quarantine, QuarantineError};
 use crate::sink::SinkError;
 use crate::source::{Pass, Source, SourceError, Start};
@@ -73,7 +74,7 @@ impl LiveUploader {
         mut source: Box<dyn Source>,
         only: Option<&std::collections::BTreeSet<SiteId>>,
     ) -> (Option<Box<dyn Source>>, PassReport) {
-        let now = self.clock.now();
+        let now = self.now();
         let outcomes = Arc::new(Outcomes::default());
         let start = match self.begin(now, only).await {
             Ok(start) => start,
@@ -97,7 +98,7 @@ impl LiveUploader {
 
     pub(super) async fn begin(
         &self,
-        now: Time,
+        now: Moment,
         only: Option<&std::collections::BTreeSet<SiteId>>,
     ) -> Result<Start, CommitError> {
         let ledger_config =
@@ -108,13 +109,13 @@ impl LiveUploader {
         }
         if self.journal.read(|state| state.started.is_none()) {
             // The floor of a first run is decided once, whatever happens during that run.
-            let floor = self.settings.fallback.floor(now);
+            let floor = self.settings.fallback.floor(now.time);
             let source = self.settings.source_id.clone();
-            self.journal.commit(Change::Begun { source, now, floor }).await?;
+            self.journal.commit(Change::Begun { source, now: now.time, floor }).await?;
         }
         let behind = self.pauses(&Errand::Live).begin(now);
         Ok(self.journal.read(|state| Start {
-            now,
+            now: now.time,
             files: state.files.clone(),
             known: state.sites.keys().cloned().collect(),
             only: only.cloned(),
@@ -124,9 +125,9 @@ impl LiveUploader {
         }))
     }
 
-    async fn conclude(&self, read: Result<Pass, PassError>, outcomes: &Outcomes, now: Time) -> PassReport {
+    async fn conclude(&self, read: Result<Pass, PassError>, outcomes: &Outcomes, now: Moment) -> PassReport {
         for site in outcomes.lock().failures.keys() {
-            self.pauses(&Errand::Live).fail(site, self.clock.now());
+            self.pauses(&Errand::Live).fail(site, self.now());
         }
         let read = read.unwrap_or_else(|error| {
             outcomes.cut_short.store(true, Ordering::Relaxed);
@@ -140,7 +141,7 @@ impl LiveUploader {
         } else {
             self.pauses(&Errand::Live).recover(now);
         }
-        if let Err(error) = self.remember(&read, outcomes, now).await {
+        if let Err(error) = self.remember(&read, outcomes, now.time).await {
             outcomes.abort(error);
         }
         outcomes.report(read)
@@ -169,6 +170,10 @@ impl LiveUploader {
             self.journal.commit(Change::Covered { files: files.to_vec() }).await?;
         }
         Ok(())
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        Moment::of(&*self.clock)
     }
 
     /// The sites that wait for their next try at such an errand.

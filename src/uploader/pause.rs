@@ -1,15 +1,18 @@
 //! Sites that failed wait, each on its own, before they are tried again (I8).
+//!
+//! They wait by the uptime: a clock that is set back by hours must not hold them up for as long.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use livecosmos_state::{SiteId, Time};
 
-use crate::clock::shift;
+use crate::clock::Moment;
 
 /// After the first failure.
-const PAUSE_S_MIN: i64 = 5;
+const PAUSE_MIN: Duration = Duration::from_secs(5);
 /// However often a site failed.
-const PAUSE_S_MAX: i64 = 600;
+const PAUSE_MAX: Duration = Duration::from_mins(10);
 
 /// Which sites failed, and when each is due again.
 #[derive(Debug, Default)]
@@ -22,17 +25,20 @@ pub(super) struct Pauses {
 #[derive(Debug)]
 struct Pause {
     failures: u32,
+    /// When it failed first.
     since: Time,
-    until: Time,
+    /// An uptime.
+    until: Duration,
 }
 
 impl Pauses {
     /// A site failed at `now`.
-    pub(super) fn fail(&mut self, site: &SiteId, now: Time) {
-        let pause = self.sites.entry(site.clone()).or_insert(Pause { failures: 0, since: now, until: now });
-        let wait_s = PAUSE_S_MIN.saturating_mul(1 << pause.failures.min(10)).min(PAUSE_S_MAX);
+    pub(super) fn fail(&mut self, site: &SiteId, now: Moment) {
+        let first = Pause { failures: 0, since: now.time, until: now.uptime };
+        let pause = self.sites.entry(site.clone()).or_insert(first);
+        let wait = (PAUSE_MIN * (1 << pause.failures.min(10))).min(PAUSE_MAX);
         pause.failures += 1;
-        pause.until = shift(now, wait_s);
+        pause.until = now.uptime + wait;
     }
 
     /// Rows of a pass were given up: a site was moved, or the source failed half-way.
@@ -42,14 +48,14 @@ impl Pauses {
 
     /// A pass begins: whether it must read again from what is covered, since rows were given up or a
     /// failed site is due for its next try.
-    pub(super) fn begin(&mut self, now: Time) -> bool {
-        let due = self.sites.values().any(|pause| pause.until <= now);
+    pub(super) fn begin(&mut self, now: Moment) -> bool {
+        let due = self.sites.values().any(|pause| pause.until <= now.uptime);
         std::mem::take(&mut self.behind) || due
     }
 
     /// Whether rows of `site` are passed over at `now`.
-    pub(super) fn is_paused(&self, site: &SiteId, now: Time) -> bool {
-        self.sites.get(site).is_some_and(|pause| pause.until > now)
+    pub(super) fn is_paused(&self, site: &SiteId, now: Moment) -> bool {
+        self.sites.get(site).is_some_and(|pause| pause.until > now.uptime)
     }
 
     /// When a site that has not been well since failed first.
@@ -58,8 +64,8 @@ impl Pauses {
     }
 
     /// A pass went through: sites that were due and did not fail again are well.
-    pub(super) fn recover(&mut self, now: Time) {
-        self.sites.retain(|_, pause| pause.until > now);
+    pub(super) fn recover(&mut self, now: Moment) {
+        self.sites.retain(|_, pause| pause.until > now.uptime);
     }
 
     /// `site` went through.

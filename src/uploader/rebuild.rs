@@ -32,7 +32,7 @@ impl LiveUploader {
         self: &Arc<Self>,
         files: Option<Box<dyn Source>>,
     ) -> Result<BTreeMap<SiteId, SiteError>, PassError> {
-        let start = self.begin(self.clock.now(), None).await?;
+        let start = self.begin(self.now(), None).await?;
         if let Some(mut source) = files {
             let mut register =
                 Register { uploader: Arc::clone(self), runtime: Handle::current(), error: None };

@@ -50,6 +50,10 @@ impl Clock for Watch {
     fn now(&self) -> Time {
         time(self.0.load(Ordering::Relaxed))
     }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::Relaxed).unsigned_abs())
+    }
 }
 
 struct Quiet;

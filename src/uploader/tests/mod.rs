@@ -112,13 +112,20 @@ impl Sink for Shelf {
 /// When the tests play.
 const NOW_S: i64 = 1_800_000_000;
 
-/// Stands still, but for the seconds it is moved by.
+/// Stands still, but for the seconds it is moved by; and it may be set.
 #[derive(Default)]
-struct Watch(AtomicI64);
+struct Watch {
+    moved_s: AtomicI64,
+    set_s: AtomicI64,
+}
 
 impl Clock for Watch {
     fn now(&self) -> Time {
-        Time::new(NOW_S + self.0.load(Ordering::Relaxed), 0).unwrap()
+        Time::new(NOW_S + self.moved_s.load(Ordering::Relaxed) + self.set_s.load(Ordering::Relaxed), 0).unwrap()
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_secs(self.moved_s.load(Ordering::Relaxed).unsigned_abs())
     }
 }
 
@@ -246,7 +253,7 @@ impl Following {
 
     /// Lets the time pass after which failed sites are tried again.
     fn wait_out_pauses(&self) {
-        self.watch.0.fetch_add(3600, Ordering::Relaxed);
+        self.watch.moved_s.fetch_add(3600, Ordering::Relaxed);
     }
 }
 
@@ -511,6 +518,32 @@ async fn a_site_that_keeps_failing_does_not_prolong_the_first_run_of_the_others(
     following.run_to_the_end().await;
     let stored = stored(&shelf.objects.lock().unwrap());
     assert!(stored.contains(&500) && stored.contains(&501), "{stored:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_holds_up_no_site_that_failed() {
+    let world = World::with_rows(&rows(0, 30));
+    let state_dir = world.state_dir("state");
+    let refuses = Arc::new(AtomicBool::new(true));
+    let is_refused = Arc::clone(&refuses);
+    let refusing: Script = Box::new(move |key, _| {
+        let refused = key.starts_with("B/") && is_refused.load(Ordering::Relaxed);
+        if refused { Fate::Refused } else { Fate::Fine }
+    });
+    let shelf = Shelf::new(&state_dir, Objects::new(), refusing);
+    let mut following = world.open(&state_dir, shelf.clone(), settings());
+    let report = following.run_to_the_end().await;
+    assert_eq!(report.failures.len(), 1, "{report:?}");
+
+    refuses.store(false, Ordering::Relaxed);
+    following.watch.set_s.fetch_sub(5 * 3600, Ordering::Relaxed);
+    // Its pause, and nothing of the five hours.
+    following.watch.moved_s.fetch_add(5, Ordering::Relaxed);
+    let report = following.run_to_the_end().await;
+    assert!(report.error.is_none() && report.failures.is_empty(), "{report:?}");
+    // Of the site that was refused, eight rows are in quarantine.
+    let due: Vec<u32> = (0..30).filter(|n| n % 3 != 1 || *n >= 8 * 3).collect();
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), due);
 }
 
 #[tokio::test(flavor = "multi_thread")]
