@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 TABLE := LEVEL1_SOILMET_30MIN
 
-.PHONY: help test check fmt clippy docs deny bench torture demo test-servers install-tools
+.PHONY: help test check fmt clippy docs deny bench torture fuzz demo test-servers install-tools
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ torture: test-servers ## kill, cut and race it for a long time (release build, t
 	cargo test --release --test s3_faults -- --ignored --nocapture
 	cargo test --release --test machine -- --ignored --nocapture --test-threads=3
 	cargo test --release --test syscalls -- --ignored --nocapture
+
+fuzz: ## try inputs that nobody would write, FUZZ_SECONDS (60) on each reader
+	@fuzz/run
 
 demo: ## send the sample table to a folder once and show what landed
 	cargo run --release -- config.example.toml $(TABLE) --once

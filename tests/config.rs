@@ -239,6 +239,12 @@ fn a_source_that_cannot_be_meant_is_refused() {
     insta::assert_snapshot!(refusal("\"csv\"", "\"oracle\""), @r#"[DIR]/config.toml:3:8: this kind of source comes later; use "csv" or "sqlite""#);
     insta::assert_snapshot!(refusal("\"csv\"", "\"cvs\""), @"[DIR]/config.toml:3:8: unknown value 'cvs'; did you mean 'csv'?");
     insta::assert_snapshot!(refusal("{table}", "{site}"), @"[DIR]/config.toml:4:8: unknown token '{site}' in 'data/{site}.csv'; known are {table}, {live_table}");
+    let message = refusal("{table}", "{table}[a-");
+    assert!(
+        message.starts_with("[DIR]/config.toml:4:8: path \"[DIR]/data/LEVEL1_X[a-.csv\" is no pattern"),
+        "{message}"
+    );
+    assert!(message.ends_with("; mend it under [source]"), "{message}");
     insta::assert_snapshot!(refusal("path =", "delimiter = \"::\"\npath ="), @r#"[DIR]/config.toml:4:13: delimiter is not one ASCII character; use ",", ";", "|" or "\t""#);
     insta::assert_snapshot!(refusal("path =", "id = \" \"\npath ="), @"[DIR]/config.toml:4:6: id is empty; give it a value, or remove it");
     insta::assert_snapshot!(refusal("\"csv\"", "\"sqlite\"\ndelimiter = \";\""), @"[DIR]/config.toml:4:13: a database has no delimiter; remove this key");
@@ -260,16 +266,30 @@ fn a_sink_that_cannot_be_meant_is_refused() {
 
 #[test]
 fn a_secret_in_a_url_is_refused_and_not_repeated() {
-    for (old, new) in [
-        ("url = \"file://./out\"", "url = \"s3://AKIA:hunter2@bucket/p\""),
-        (
-            "url = \"file://./out\"",
-            "url = \"s3://bucket\"\n[sink.s3]\nendpoint = \"http://AKIA:hunter2@host\"",
-        ),
+    let sink = |url: &str| format!("url = \"{url}\"");
+    let endpoint = |url: &str| format!("url = \"s3://bucket\"\n[sink.s3]\nendpoint = \"{url}\"");
+    for new in [
+        sink("s3://AKIA:hunter2@bucket/p"),
+        sink("s3://AKIA:hun/ter2@bucket/p"),
+        sink("s3:/AKIA:hunter2@bucket"),
+        sink("AKIA:hunter2@bucket"),
+        endpoint("http://AKIA:hunter2@host"),
+        endpoint("http://AKIA:/hunter2@host"),
+        endpoint("http:/AKIA:hunter2@host"),
+        endpoint("AKIA:hunter2@host:9000"),
+        endpoint("AKIA:hun/ter2@host"),
+        endpoint("hunter2@host"),
     ] {
-        let message = refusal(old, new);
-        assert!(!message.contains("hunter2") && !message.contains("AKIA"), "{message}");
+        let message = refusal("url = \"file://./out\"", &new);
+        assert!(!message.contains("hun") && !message.contains("AKIA"), "{message}");
         assert!(message.contains("holds a user or password; remove them"), "{message}");
+    }
+}
+
+#[test]
+fn a_folder_or_a_prefix_may_have_an_at_sign() {
+    for url in ["file:///srv/data@home", "file:///srv@home:1", "file://./out@home", "s3://bucket/home@sea"] {
+        load(&LEAST.replace("file://./out", url)).expect(url);
     }
 }
 

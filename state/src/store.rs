@@ -156,7 +156,8 @@ impl Store {
     }
 
     fn write_both(&mut self) -> Result<u64, CommitError> {
-        let generation = self.generation_tried + 1;
+        // The last one is only met in a file that was made by hand.
+        let generation = self.generation_tried.saturating_add(1);
         self.generation_tried = generation;
         self.encode(generation)?;
         for target in [&self.paths.backup, &self.paths.primary] {

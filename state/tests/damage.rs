@@ -97,6 +97,16 @@ fn a_whole_frame_around_a_wrong_payload_is_refused() {
 }
 
 #[test]
+fn a_state_of_the_last_generation_is_read_and_written() {
+    let lab = lab();
+    let last = frame(&Header { generation: u64::MAX, ..Header::default() }, &lab.whole[72..]);
+    let (_, opened) = lab.open(Some(&last), None);
+    let mut store = opened.unwrap().store;
+    assert_eq!(store.commit(|_| {}).unwrap(), u64::MAX);
+    assert!(*store.state() == lab.wanted);
+}
+
+#[test]
 fn a_site_twice_or_out_of_order_is_refused() {
     let lab = lab();
     let site = |id: u8| [&[1, id][..], &[0; SITE_BYTES_AFTER_ID]].concat();

@@ -49,7 +49,7 @@ pub(super) fn run(args: &TableArgs, yes: bool, common: &CommonArgs) -> Result<Ex
         _ => return failure(format!("the kept state {path} is of no known kind; move it away")),
     };
     check_source(&kept.state, &workplace.config)?;
-    let since = workplace.store.generation().saturating_sub(kept.generation + 1);
+    let since = workplace.store.generation().saturating_sub(kept.generation.saturating_add(1));
     if since > 0 {
         print::note(format_args!(
             "table {table} was committed {since} times since; what was stored meanwhile is found again in the sink"

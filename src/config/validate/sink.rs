@@ -59,14 +59,23 @@ impl Check<'_> {
 
     /// Refuses a URL with a user or password in it, without repeating it (I9).
     fn refuse_credentials(&self, url: &Spanned<String>) -> Checked<()> {
-        let place = url.get_ref().split_once("//").map_or("", |(_, place)| place);
-        let host = place.split('/').next().unwrap_or_default();
-        if !host.contains('@') {
+        if !holds_credentials(url.get_ref()) {
             return Ok(());
         }
         Err(self.at(
             url,
             "this URL holds a user or password; remove them: credentials come from the environment or an AWS profile",
         ))
+    }
+}
+
+/// Whether a URL has something like a user or password before its host, however it is misspelled: the
+/// scheme may be missing or lack a slash, and a password may hold slashes.
+fn holds_credentials(url: &str) -> bool {
+    let Some((before, _)) = url.split_once('@') else { return false };
+    match before.split_once("://") {
+        None => true,
+        Some(("file", folder)) => !folder.contains('/'),
+        Some((_, host)) => !host.contains('/') || host.contains(':'),
     }
 }

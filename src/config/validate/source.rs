@@ -29,13 +29,19 @@ impl Check<'_> {
         let id = self.text(raw.id.as_ref(), "id")?;
         if *kind.get_ref() == SourceKind::Csv {
             let id = id.unwrap_or_else(|| by_place("csv"));
-            return Ok((SourceSettings::Csv(self.csv(raw, written.get_ref(), path)?), id));
+            return Ok((SourceSettings::Csv(self.csv(raw, written, path, shape)?), id));
         }
         let id = id.unwrap_or_else(|| by_place("sqlite"));
         Ok((SourceSettings::Sqlite(self.sqlite(raw, shape, path)?), id))
     }
 
-    fn csv(&self, raw: &RawSource, written: &str, path: PathBuf) -> Checked<csv::Settings> {
+    fn csv(
+        &self,
+        raw: &RawSource,
+        written: &Spanned<String>,
+        path: PathBuf,
+        shape: &TableShape,
+    ) -> Checked<csv::Settings> {
         if let Some(unit) = &raw.time_unit {
             return Err(self.at(unit, "a file holds times as text, which have no unit; remove this key"));
         }
@@ -44,12 +50,15 @@ impl Check<'_> {
         let own = path
             .strip_prefix(&folder)
             .ok()
-            .filter(|own| is_pattern(own) && !Path::new(written).is_absolute());
+            .filter(|own| is_pattern(own) && !Path::new(written.get_ref()).is_absolute());
         // Of a pattern beside the configuration, the folder is meant as it is.
         let path = own
             .map(|own| Path::new(&glob::Pattern::escape(&folder.to_string_lossy())).join(own))
             .unwrap_or(path);
-        Ok(csv::Settings { path, delimiter })
+        let settings = csv::Settings { path, delimiter };
+        // It reads nothing, and is the one place that knows patterns.
+        csv::CsvSource::open(settings.clone(), shape.clone()).map_err(|error| self.at(written, error))?;
+        Ok(settings)
     }
 
     fn sqlite(&self, raw: &RawSource, shape: &TableShape, path: PathBuf) -> Checked<sqlite::Settings> {

@@ -218,8 +218,13 @@ impl<R: Read> Scanner<R> {
     fn read_code_point(&mut self) -> Result<char, ReadError> {
         let first = self.read_hex()?;
         let code = if (0xd800..0xdc00).contains(&first) {
-            self.expect(b'\\')?;
-            self.expect(b'u')?;
+            // No space may part the halves, as it may part tokens.
+            for byte in *b"\\u" {
+                if self.peek()? != Some(byte) {
+                    return self.unexpected("the second half of a surrogate pair");
+                }
+                self.at += 1;
+            }
             let second = self.read_hex()?;
             if !(0xdc00..0xe000).contains(&second) {
                 return self.unexpected("the second half of a surrogate pair");

@@ -175,6 +175,7 @@ fn what_is_wrong_is_told_with_its_place() {
         r#"{"T":"2025-01-01T00:00:00Z","A":[1]}"#,
         r#"{"T":"2025-01-01T00:00:00Z","A":1,"A":2}"#,
         r#"{"T":"2025-01-01T00:00:00Z","A":"\ud800x"}"#,
+        r#"{"T":"2025-01-01T00:00:00Z","A":"\ud834 \udd1e"}"#,
         r#"{"T":"2025-01-01T00:00:00Z""#,
         r#"{"head":{"fields":[{"name":"A"}]},"data":[{"time":"2025-01-01T00:00:00","vals":[]}]}"#,
         r#"{"head":{},"data":[]}x"#,
@@ -188,7 +189,8 @@ fn what_is_wrong_is_told_with_its_place() {
     its payload cannot be read at byte 34: it holds '}' where a number by JSON's grammar should be
     its payload cannot be read at byte 32: it holds '[' where a text, a number, true, false or null should be
     its payload cannot be read at byte 0: a row has 'A' twice
-    its payload cannot be read at byte 39: it holds 'x' where '\' should be
+    its payload cannot be read at byte 39: it holds 'x' where the second half of a surrogate pair should be
+    its payload cannot be read at byte 39: it holds ' ' where the second half of a surrogate pair should be
     its payload cannot be read at byte 27: it holds its end where ',' should be
     its payload cannot be read at byte 81: it holds '}' where as many values as fields should be
     its payload cannot be read at byte 21: it holds 'x' where its end should be
