@@ -121,7 +121,8 @@ struct Watch {
 
 impl Clock for Watch {
     fn now(&self) -> Time {
-        Time::new(NOW_S + self.moved_s.load(Ordering::Relaxed) + self.set_s.load(Ordering::Relaxed), 0).unwrap()
+        Time::new(NOW_S + self.moved_s.load(Ordering::Relaxed) + self.set_s.load(Ordering::Relaxed), 0)
+            .unwrap()
     }
 
     fn uptime(&self) -> Duration {
