@@ -49,6 +49,7 @@ pub(crate) const RETRY_ONCE: RetryPolicy = RetryPolicy {
     wait_min: Duration::from_millis(200),
     wait_max: Duration::from_secs(3),
     wait_total_max: Duration::from_secs(10),
+    begun_within: Duration::from_secs(15),
 };
 
 /// Retries of a daemon within one pass; after it the site waits for a later one.
@@ -56,6 +57,7 @@ const RETRY_FOREVER: RetryPolicy = RetryPolicy {
     wait_min: Duration::from_millis(250),
     wait_max: Duration::from_secs(20),
     wait_total_max: Duration::from_mins(1),
+    begun_within: Duration::from_mins(2),
 };
 
 /// How long a run that is to end by itself waits for room on a full disk.

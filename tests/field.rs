@@ -3,6 +3,9 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use rusqlite::Connection;
 use support::daemon::{Workdir, workdir};
 use support::objects;
@@ -65,4 +68,36 @@ fn a_source_with_a_name_goes_on_where_it_was_when_its_address_changes() {
     std::fs::copy(workdir.path("rows.sqlite"), workdir.path("elsewhere/moved.sqlite")).expect("a copy");
     workdir.write("livecosmos.toml", config("elsewhere/moved.sqlite"));
     assert_eq!(stored_after_a_run(&workdir), [1]);
+}
+
+/// The name of each test in the table: in backquotes, its last part behind `::`.
+fn named_tests(page: &str) -> BTreeSet<&str> {
+    let (_, table) = page.split_once("## Rules from the field").expect("the page has the table");
+    let names = table.split('`').skip(1).step_by(2).filter_map(|quoted| quoted.rsplit_once("::"));
+    names.map(|(_, name)| name).collect()
+}
+
+fn sources_below(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).expect("a folder of the project") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources_below(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(&path).expect("a source file"));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_table_of_rules_names_is_there() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(project.join("tests/README.md")).expect("the page of the tests");
+    let mut sources = String::new();
+    for folder in ["src", "state", "tests"] {
+        sources_below(&project.join(folder), &mut sources);
+    }
+    let named = named_tests(&page);
+    assert!(named.len() > 30, "{named:?}");
+    let missing: Vec<_> = named.iter().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "tests that are named and not there: {missing:?}");
 }

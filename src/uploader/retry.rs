@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
@@ -20,6 +20,9 @@ pub struct RetryPolicy {
     pub wait_max: Duration,
     /// All waits together.
     pub wait_total_max: Duration,
+    /// After the first try began, none begins later than this: a server that never answers uses up the
+    /// time of each request, and waits alone would bound nothing.
+    pub begun_within: Duration,
 }
 
 impl RetryPolicy {
@@ -51,6 +54,7 @@ where
     F: Future<Output = Result<T, SinkError>>,
     A: Fn() -> F,
 {
+    let began = Instant::now();
     let mut waits = policy.waits();
     let mut tries: u32 = 1;
     loop {
@@ -58,13 +62,43 @@ where
             Err(SinkError::Retry(error)) => error,
             settled => return Ok(settled?),
         };
-        let Some(wait) = waits.next() else {
-            return Err(SinkError::Retry(format!("{error} (tried {tries} times)")).into());
+        let Some(wait) = waits.next().filter(|wait| began.elapsed() + *wait <= policy.begun_within) else {
+            let often = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
+            return Err(SinkError::Retry(format!("{error} (tried {often})")).into());
         };
         tracing::debug!(%error, tries, wait_ms = wait.as_millis(), "trying again");
         tokio::select! {
             () = tokio::time::sleep(wait) => tries += 1,
             () = stop.requested() => return Err(Stopped.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_uses_up_the_time_of_all_tries() {
+        let wait = Duration::from_millis(1);
+        let begun_within = Duration::from_millis(20);
+        let policy = RetryPolicy {
+            wait_min: wait,
+            wait_max: wait,
+            wait_total_max: Duration::from_secs(1),
+            begun_within,
+        };
+        let tries = AtomicU32::new(0);
+        let never_answered = || async {
+            tries.fetch_add(1, Ordering::Relaxed);
+            // The request's own timeout.
+            tokio::time::sleep(begun_within).await;
+            Err::<(), _>(SinkError::Retry("no answer".into()))
+        };
+        let settled = until_settled(&policy, &Stop::default(), never_answered).await;
+        assert!(settled.unwrap_err().to_string().contains("(tried once)"));
+        assert_eq!(tries.into_inner(), 1);
     }
 }

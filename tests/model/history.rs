@@ -375,7 +375,12 @@ impl History {
             lookback: Some(Lookback { seconds: LOOKBACK_S, sends_updates: true }),
             catch_up_after_s: Some(CATCH_UP_AFTER_S),
             commit_patience: None,
-            retry: RetryPolicy { wait_min: wait, wait_max: wait, wait_total_max: 3 * wait },
+            retry: RetryPolicy {
+                wait_min: wait,
+                wait_max: wait,
+                wait_total_max: 3 * wait,
+                begun_within: Duration::MAX,
+            },
         }
     }
 }

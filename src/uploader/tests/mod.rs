@@ -174,7 +174,12 @@ fn settings() -> Settings {
         lookback: None,
         catch_up_after_s: None,
         commit_patience: None,
-        retry: RetryPolicy { wait_min: wait, wait_max: wait, wait_total_max: 500 * wait },
+        retry: RetryPolicy {
+            wait_min: wait,
+            wait_max: wait,
+            wait_total_max: 500 * wait,
+            begun_within: Duration::MAX,
+        },
     }
 }
 
