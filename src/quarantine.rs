@@ -36,7 +36,8 @@ pub struct Quarantine {
     unsynced: bool,
     /// A sync failed.
     is_broken: bool,
-    /// Makes a file durable; tests put a failing disk here.
+    /// Writes to a file, and makes it durable; tests put a disk here that fails or is full.
+    write_file: fn(&mut File, &[u8]) -> std::io::Result<()>,
     sync_file: fn(&File) -> std::io::Result<()>,
 }
 
@@ -90,6 +91,7 @@ impl Quarantine {
             bytes_synced: 0,
             unsynced: false,
             is_broken: false,
+            write_file: File::write_all,
             sync_file: File::sync_all,
         };
         match File::open(&quarantine.path) {
@@ -191,7 +193,11 @@ impl Quarantine {
             None => self.open_for_append()?,
         };
         self.unsynced = true;
-        file.write_all(line)?;
+        if let Err(error) = (self.write_file)(&mut file, line) {
+            // A full disk takes half a line. Where it cannot be cut off, the next entry begins behind it.
+            let _ = file.set_len(self.bytes);
+            return Err(error);
+        }
         self.bytes += line.len() as u64;
         self.file = Some(file);
         Ok(())

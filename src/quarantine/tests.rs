@@ -176,6 +176,23 @@ fn a_row_kept_before_a_failed_write_is_synced_all_the_same() {
 }
 
 #[test]
+fn half_a_line_that_a_full_disk_took_is_cut_off() {
+    let kept = Kept::new();
+    let mut quarantine = kept.open();
+    quarantine.keep(&reject("a", "x"), now()).unwrap();
+    quarantine.write_file = |file, line| {
+        file.write_all(&line[..line.len() / 2])?;
+        Err(std::io::ErrorKind::StorageFull.into())
+    };
+    assert!(quarantine.keep(&reject("b", "x"), now()).is_err());
+    assert_eq!(kept.text().lines().count(), 1, "{}", kept.text());
+    quarantine.write_file = File::write_all;
+    quarantine.keep(&reject("b", "x"), now()).unwrap();
+    assert_eq!(kept.identities(), ["a", "b"]);
+    assert_eq!(kept.text().lines().count(), 2, "{}", kept.text());
+}
+
+#[test]
 fn rows_are_taken_out_durably_and_what_is_no_entry_stays() {
     let kept = Kept::new();
     let mut quarantine = kept.open();

@@ -28,7 +28,8 @@ impl LiveUploader {
             }
             from = next;
         }
-        Ok(Sieve::new(stored, self.settings.tie_column.clone(), true))
+        let sends_updates = self.settings.lookback.is_none_or(|lookback| lookback.sends_updates);
+        Ok(Sieve::new(stored, self.settings.tie_column.clone(), sends_updates))
     }
 
     /// A site the state does not know: where it stands is for the sink to say (I4: a lost state is

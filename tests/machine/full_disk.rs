@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::data::{SplitMix64, seed};
-use crate::scene::{SOON, Scene, many};
+use crate::scene::{SOON, Scene, many, number_of_entry};
 use crate::support::daemon::{Livecosmos, Output, Running};
 use crate::support::front::{Fault, Front};
 use crate::support::medium::{Filler, Lack, Medium, or_skip};
@@ -20,8 +20,11 @@ use crate::support::s3s::{self, S3s};
 /// `LIVECOSMOS_FULL_DISKS` says otherwise.
 const FEW: u32 = 2;
 const MANY: u32 = 40;
-const MEDIUM_BYTES: u64 = 4 << 20;
-const MEDIUM_FILES: u32 = 4_000;
+/// Up to so many times, the daemon is not killed on the full disk.
+const NONE_KILLED_MAX: u32 = 1;
+/// With room for all objects of the longest run: a file takes a page.
+const MEDIUM_BYTES: u64 = 32 << 20;
+const MEDIUM_FILES: u32 = 16_000;
 
 /// What the state's writer says when it must wait.
 const STALLED: &str = "no upload begins until there is room";
@@ -156,6 +159,11 @@ fn full_under_the_state(times: u32, has_bad_rows: bool) {
         "sent without an intent"
     );
     let quarantine = std::fs::read_to_string(state_dir.join("T.quarantine.ndjson")).ok();
+    if times <= NONE_KILLED_MAX {
+        let lines = quarantine.as_deref().unwrap_or_default().lines();
+        let halves: Vec<&str> = lines.filter(|line| number_of_entry(line).is_none()).collect();
+        assert_eq!(halves, Vec::<&str>::new(), "half a line of the quarantine is left");
+    }
     let stored = objects::in_bucket(server.client(), "raw/S");
     scene.assert_all_once(&format!("{times} full disks under the state"), &stored, quarantine.as_deref());
 }

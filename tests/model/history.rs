@@ -14,19 +14,21 @@ use livecosmos::progress::Progress;
 use livecosmos::quarantine::Quarantine;
 use livecosmos::source::Source;
 use livecosmos::stop::Stop;
-use livecosmos::uploader::{Fallback, LiveUploader, Lookback, PassReport, RetryPolicy, Settings, Shared};
-use livecosmos_state::{Commit, CommitError, Observer, Options, Store, TableName, Time};
+use livecosmos::uploader::{Fallback, LiveUploader, PassReport, RetryPolicy, Settings, Shared};
+use livecosmos_state::{
+    Chain, ChainName, Commit, CommitError, Cursor, Fill, FillKind, Observer, Options, Store, TableName, Time,
+    Window,
+};
 
+use crate::kind::Kind;
 use crate::random::Random;
-use crate::shelf::{Faults, Files, Shelf, read_folder, shelf, write_folder};
+use crate::shelf::{Crash, Faults, Files, Shelf, read_folder, shelf, write_folder};
 use crate::table::{Reader, Row, Table, time};
 
 const NOW_S: i64 = 1_800_000_000;
-const DAY_S: i64 = 86_400;
+pub(crate) const DAY_S: i64 = 86_400;
 /// A site with rows older than this and more than a batch of them is split.
 const CATCH_UP_AFTER_S: i64 = DAY_S;
-/// Longer than any history, so that every row that comes late is due.
-const LOOKBACK_S: i64 = 20 * DAY_S;
 /// Passes in which a daemon that nothing disturbs comes to its end.
 const CALM_ROUNDS_MAX: u32 = 12;
 
@@ -35,7 +37,7 @@ const CALM_ROUNDS_MAX: u32 = 12;
 pub(crate) struct Tally(pub(crate) BTreeMap<&'static str, u64>);
 
 impl Tally {
-    fn add(&mut self, what: &'static str, count: u64) {
+    pub(crate) fn add(&mut self, what: &'static str, count: u64) {
         *self.0.entry(what).or_default() += count;
     }
 
@@ -56,10 +58,16 @@ impl Clock for Watch {
     }
 }
 
-struct Quiet;
+/// Tells the shelf of each commit: a process may stop behind it, and it may come back one day.
+struct Witness {
+    shelf: Arc<Shelf>,
+    state_dir: PathBuf,
+}
 
-impl Observer for Quiet {
-    fn committed(&self, _: &Commit) {}
+impl Observer for Witness {
+    fn committed(&self, _: &Commit) {
+        self.shelf.committed(&self.state_dir);
+    }
     fn stalled(&self, _: &CommitError, _: u32) {}
     fn resumed(&self) {}
     fn failed(&self, _: &CommitError) {}
@@ -67,23 +75,24 @@ impl Observer for Quiet {
 
 struct Daemon {
     state_dir: PathBuf,
-    /// Every state it ever had between two runs.
+    /// States that it had: between two runs, and of some runs every one that was committed.
     past: Vec<Files>,
 }
 
 /// A world with its daemons.
 pub(crate) struct History {
     random: Random,
-    table: Table,
-    has_tie: bool,
-    batch_rows_max: usize,
-    shelf: Arc<Shelf>,
+    pub(crate) table: Table,
+    pub(crate) kind: Kind,
+    pub(crate) shelf: Arc<Shelf>,
     daemons: [Daemon; 2],
     watch: Arc<Watch>,
     next_id: i64,
     /// Rows whose older versions may or may not have been seen.
-    changed: BTreeSet<i64>,
-    log: Vec<String>,
+    pub(crate) changed: BTreeSet<i64>,
+    /// Backfills asked for so far: each has a name that no other had.
+    backfills: u32,
+    pub(crate) log: Vec<String>,
     pub(crate) tally: Tally,
 }
 
@@ -94,8 +103,7 @@ impl History {
         let daemons = [daemon("one"), daemon("two")];
         daemons.iter().for_each(|daemon| write_folder(&daemon.state_dir, &Files::new()));
         Self {
-            has_tie: !random.once_in(3),
-            batch_rows_max: 1 + usize::try_from(random.below(5)).expect("a small number"),
+            kind: Kind::draw(&mut random),
             random,
             table: Table::default(),
             shelf: shelf(),
@@ -103,6 +111,7 @@ impl History {
             watch: Arc::new(Watch(AtomicI64::new(NOW_S))),
             next_id: 0,
             changed: BTreeSet::new(),
+            backfills: 0,
             log: Vec::new(),
             tally: Tally::default(),
         }
@@ -117,6 +126,7 @@ impl History {
                 4 => self.a_row_changes(),
                 5 => self.time_passes(),
                 6 => self.a_state_is_lost_or_rolled_back(),
+                7 if !self.kind.finds_all_late => self.rows_are_asked_for().await?,
                 _ => self.a_daemon_runs().await?,
             }
         }
@@ -157,7 +167,7 @@ impl History {
     }
 
     fn a_row_changes(&mut self) {
-        if !self.has_tie {
+        if !self.kind.has_tie {
             return;
         }
         let mut rows = self.table.0.lock().expect("no reader panics");
@@ -181,7 +191,7 @@ impl History {
     }
 
     fn a_state_is_lost_or_rolled_back(&mut self) {
-        let which = usize::try_from(self.random.below(2)).expect("a daemon");
+        let which = self.draw_daemon(2);
         let daemon = &self.daemons[which];
         let at = usize::try_from(self.random.below(daemon.past.len() as u64)).expect("an index");
         let what = if daemon.past[at].is_empty() { "lost states" } else { "old states" };
@@ -191,15 +201,23 @@ impl History {
     }
 
     async fn a_daemon_runs(&mut self) -> Result<(), String> {
-        let which = usize::try_from(self.random.below(3) / 2).expect("a daemon");
+        let which = self.draw_daemon(3);
         let one_in = [0, 0, 3, 8, 20][usize::try_from(self.random.below(5)).expect("an index")];
         let faults = Faults { one_in, seed: self.random.next() };
-        let crash_at = self.random.once_in(2).then(|| 1 + self.random.below(25));
-        let intrude_at = self.random.once_in(4).then(|| 1 + self.random.below(15));
+        let crash = match self.random.below(4) {
+            0 => Some(Crash::Request(1 + self.random.below(25))),
+            1 => Some(Crash::Commit(1 + self.random.below(25))),
+            _ => None,
+        };
+        let intrude_at =
+            (self.kind.finds_all_late && self.random.once_in(4)).then(|| 1 + self.random.below(15));
         self.say(format!(
-            "daemon {which} runs, {faults:?}, stops at {crash_at:?}, the other goes first at {intrude_at:?}"
+            "daemon {which} runs, {faults:?}, stops at {crash:?}, the other goes first at {intrude_at:?}"
         ));
-        self.shelf.begin(&self.daemons[which].state_dir, faults, crash_at);
+        self.shelf.begin(&self.daemons[which].state_dir, faults, crash);
+        if self.random.once_in(4) {
+            self.shelf.keep_commits();
+        }
         self.tally.add("runs", 1);
         self.tally.add("runs with faults", u64::from(one_in > 0));
         if let Some(at) = intrude_at {
@@ -223,9 +241,12 @@ impl History {
         }
         uploader.close().map_err(|error| error.to_string())?;
         self.log.extend(self.shelf.take_log());
+        self.daemons[which].past.extend(self.shelf.take_commits());
+        let crash = self.shelf.take_crash();
         // The other one may not have had its turn.
         self.shelf.begin(&self.daemons[which].state_dir, Faults::default(), None);
-        if let Some((objects, files)) = self.shelf_crash(intrude_at.is_some()) {
+        // A crash undoes what came after it: with two daemons at work it would undo the other's, too.
+        if let Some((objects, files)) = crash.filter(|_| intrude_at.is_none()) {
             *self.shelf.objects() = objects;
             write_folder(&self.daemons[which].state_dir, &files);
             self.tally.add("crashes", 1);
@@ -233,11 +254,6 @@ impl History {
         let files = read_folder(&self.daemons[which].state_dir);
         self.daemons[which].past.push(files);
         Ok(())
-    }
-
-    /// A crash undoes what came after it: with two daemons at work it would undo the other's, too.
-    fn shelf_crash(&self, both: bool) -> Option<(crate::shelf::Objects, Files)> {
-        self.shelf.take_crash().filter(|_| !both)
     }
 
     /// One pass, the late rows, and the fills that are due. Whether something is left to do at once.
@@ -271,72 +287,72 @@ impl History {
     /// Nothing goes wrong any more, and all daemons come to their ends.
     async fn calm_down(&mut self) -> Result<(), String> {
         self.watch.0.fetch_add(DAY_S / 2, Ordering::Relaxed);
+        if !self.kind.finds_all_late {
+            self.come_to_its_end(0).await?;
+            self.ask_for_rows(Window::default()).await?;
+            return self.come_to_its_end(0).await;
+        }
         for which in [0, 1, 0] {
-            self.say(format!("daemon {which} comes to its end"));
-            self.shelf.begin(&self.daemons[which].state_dir, Faults::default(), None);
-            let uploader = self.open(which);
-            let mut rounds = 0;
-            while self.round(&uploader).await {
-                rounds += 1;
-                self.watch.0.fetch_add(700, Ordering::Relaxed);
-                if rounds == CALM_ROUNDS_MAX {
-                    return Err(self.told("it does not come to its end"));
-                }
-            }
-            uploader.close().map_err(|error| error.to_string())?;
-            self.log.extend(self.shelf.take_log());
+            self.come_to_its_end(which).await?;
         }
         Ok(())
     }
 
-    /// Every row is stored once: of one that changed, its last version once and no version twice.
-    fn judge(&mut self) -> Result<(), String> {
-        let mut stored: BTreeMap<(String, i64, u32), usize> = BTreeMap::new();
-        for object in self.shelf.objects().values() {
-            for line in std::str::from_utf8(&object.bytes).expect("JSON is UTF-8").lines() {
-                let row: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
-                let site = row["SITE"].as_str().expect("a site").to_owned();
-                let value = u32::try_from(row["VALUE"].as_u64().expect("a number")).expect("20 bits");
-                let id = if self.has_tie { row["ID"].as_i64().expect("a number") } else { 0 };
-                *stored.entry((site, id, value)).or_default() += 1;
+    async fn come_to_its_end(&mut self, which: usize) -> Result<(), String> {
+        self.say(format!("daemon {which} comes to its end"));
+        self.shelf.begin(&self.daemons[which].state_dir, Faults::default(), None);
+        let uploader = self.open(which);
+        let mut rounds = 0;
+        while self.round(&uploader).await {
+            rounds += 1;
+            self.watch.0.fetch_add(700, Ordering::Relaxed);
+            if rounds == CALM_ROUNDS_MAX {
+                return Err(self.told("it does not come to its end"));
             }
         }
-        let mut due: BTreeMap<(String, i64, u32), usize> = BTreeMap::new();
-        let rows = self.table.0.lock().expect("no reader panics").clone();
-        for row in &rows {
-            let id = if self.has_tie { row.id } else { 0 };
-            *due.entry((crate::table::site_id(row.site).to_string(), id, row.value)).or_default() += 1;
-        }
-        self.tally.add("rows due", rows.len() as u64);
-        let lost: Vec<_> =
-            due.iter().filter(|(row, count)| stored.get(*row).copied().unwrap_or(0) < **count).collect();
-        let is_old_version = |id: i64, count: usize| self.changed.contains(&id) && count == 1;
-        let doubled: Vec<_> = stored
-            .iter()
-            .filter(|(row, count)| **count > due.get(*row).copied().unwrap_or(0))
-            .filter(|(row, count)| due.contains_key(*row) || !is_old_version(row.1, **count))
-            .collect();
-        if lost.is_empty() && doubled.is_empty() {
-            return Ok(());
-        }
-        let message = format!("lost (site, id, value): {lost:?}; doubled: {doubled:?}");
-        Err(self.told(&message))
+        uploader.close().map_err(|error| error.to_string())?;
+        self.log.extend(self.shelf.take_log());
+        Ok(())
     }
 
-    fn told(&mut self, message: &str) -> String {
-        self.log.extend(self.shelf.take_log());
-        let about = format!("ties: {}, rows in a batch: {}", self.has_tie, self.batch_rows_max);
-        let objects: Vec<String> = self
-            .shelf
-            .objects()
-            .iter()
-            .map(|(key, object)| {
-                let facts = &object.facts;
-                let next = facts.next.as_ref().map(|next| format!(", next {next}")).unwrap_or_default();
-                format!("  {key}: {} rows, {} to {}{next}", facts.rows, facts.from, facts.to)
-            })
-            .collect();
-        format!("{message}\n{about}\n{}\nobjects:\n{}", self.log.join("\n"), objects.join("\n"))
+    /// An operator asks for the rows of a span that the sink does not hold.
+    async fn rows_are_asked_for(&mut self) -> Result<(), String> {
+        let now_s = self.watch.now().seconds;
+        let ago = |random: &mut Random| {
+            let seconds = i64::try_from(random.below(4 * 86_400)).expect("some days");
+            (!random.once_in(4)).then(|| time(now_s - seconds))
+        };
+        let (one, other) = (ago(&mut self.random), ago(&mut self.random));
+        let window = match (one, other) {
+            (Some(one), Some(other)) => Window { first: Some(one.min(other)), end: Some(one.max(other)) },
+            (first, end) => Window { first, end },
+        };
+        self.ask_for_rows(window).await
+    }
+
+    async fn ask_for_rows(&mut self, window: Window) -> Result<(), String> {
+        self.shelf.begin(&self.daemons[0].state_dir, Faults::default(), None);
+        let uploader = self.open(0);
+        for (site, known) in uploader.state().sites {
+            let until = known.live.passed.unwrap_or(known.live.cursor);
+            if until == Cursor::Start {
+                continue;
+            }
+            self.backfills += 1;
+            let chain = ChainName::parse(&format!("backfill-{}", self.backfills)).expect("a name");
+            self.say(format!("rows of site {site} in {window:?} are asked for as {chain}"));
+            let (kind, since, after) = (FillKind::Backfill, self.watch.now(), Cursor::Start);
+            let fill = Fill { kind, since, after, until, window, chain: Chain::new() };
+            uploader.begin_fill(site, chain, fill).await.map_err(|error| error.to_string())?;
+            self.tally.add("backfills", 1);
+        }
+        uploader.close().map_err(|error| error.to_string())
+    }
+
+    /// One of the two: the first is drawn as often as all others of `count` but one.
+    fn draw_daemon(&mut self, count: u64) -> usize {
+        let drawn = usize::from(self.random.below(count) == count - 1);
+        if self.kind.finds_all_late { drawn } else { 0 }
     }
 
     fn say(&mut self, line: String) {
@@ -345,7 +361,7 @@ impl History {
     }
 
     fn reader(&self) -> Box<dyn Source> {
-        Box::new(Reader::new(&self.table, self.batch_rows_max, self.has_tie))
+        Box::new(Reader::new(&self.table, self.kind.batch_rows_max, self.kind.has_tie))
     }
 
     fn open(&self, which: usize) -> Arc<LiveUploader> {
@@ -355,9 +371,18 @@ impl History {
         let quarantine = Quarantine::open(dir, &table).expect("no quarantine yet");
         let shared = Shared::new(1, 1 << 24, Progress::default());
         let clock: Arc<dyn Clock> = self.watch.clone();
-        let (sink, quiet) = (self.shelf.clone(), Arc::new(Quiet));
-        let settings = self.settings(table);
-        Arc::new(LiveUploader::new(settings, sink, store, quiet, quarantine, clock, Stop::default(), shared))
+        let witness = Arc::new(Witness { shelf: self.shelf.clone(), state_dir: dir.clone() });
+        let (sink, settings) = (self.shelf.clone(), self.settings(table));
+        Arc::new(LiveUploader::new(
+            settings,
+            sink,
+            store,
+            witness,
+            quarantine,
+            clock,
+            Stop::default(),
+            shared,
+        ))
     }
 
     fn settings(&self, table: TableName) -> Settings {
@@ -371,9 +396,9 @@ impl History {
             config_digest: "0".into(),
             fallback: Fallback::All,
             time_column: "TIME".into(),
-            tie_column: self.has_tie.then(|| "ID".into()),
-            lookback: Some(Lookback { seconds: LOOKBACK_S, sends_updates: true }),
-            catch_up_after_s: Some(CATCH_UP_AFTER_S),
+            tie_column: self.kind.has_tie.then(|| "ID".into()),
+            lookback: self.kind.lookback,
+            catch_up_after_s: self.kind.catches_up.then_some(CATCH_UP_AFTER_S),
             commit_patience: None,
             retry: RetryPolicy {
                 wait_min: wait,

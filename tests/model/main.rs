@@ -1,13 +1,15 @@
 //! The promise against a model: the real uploader with a table, a sink and a clock that exist only here,
 //! and histories drawn at random. Rows appear late, twice, tied, changed and in the future; requests are
-//! lost, refused, or carried out with a lost reply; the process stops between any two of them; states
-//! are lost, rolled back to any earlier one, or belong to two daemons at once. In the end the rows over all
-//! objects are the rows that were due, each as often as it was.
+//! lost, refused, or carried out with a lost reply; the process stops between any two of them, or behind any
+//! commit; states are lost, rolled back to any earlier one, or belong to two daemons at once; operators ask for
+//! older rows. In the end the rows over all objects are the rows that were due, each as often as it was.
 //!
 //! `LIVECOSMOS_SEED` repeats one history, `LIVECOSMOS_HISTORIES` says how many the long test plays.
 #![allow(clippy::print_stdout, reason = "says what was played")]
 
 mod history;
+mod judge;
+mod kind;
 mod random;
 mod shelf;
 mod table;
@@ -21,6 +23,21 @@ use history::{History, Tally};
 const FEW: u64 = 1_500;
 /// Histories of the long one.
 const MANY: u64 = 100_000;
+/// What must have happened in as many histories, or the model proves less than it says.
+const PLAYED: [&str; 12] = [
+    "fresh rows",
+    "late rows",
+    "old rows",
+    "rows from the future",
+    "changed rows",
+    "crashes",
+    "lost states",
+    "old states",
+    "runs with faults",
+    "runs of both at once",
+    "backfills",
+    "adoptions and jumps",
+];
 /// Failures that are told before the test gives up.
 const TOLD_MAX: usize = 3;
 
@@ -44,6 +61,11 @@ fn play(first: u64, count: u64) {
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = count as f64 / seconds;
     println!("{count} histories in {seconds:.1} s, {rate:.0} a second: {:?}", tally.0);
+    let unplayed: Vec<&str> = PLAYED
+        .into_iter()
+        .filter(|what| count >= FEW && !tally.0.get(what).is_some_and(|n| *n > 0))
+        .collect();
+    assert!(unplayed.is_empty(), "never played: {unplayed:?}");
     let failures: Vec<String> = results.into_iter().flat_map(|(_, failures)| failures).collect();
     assert!(
         failures.is_empty(),

@@ -22,6 +22,15 @@ pub(crate) struct Faults {
     pub(crate) seed: u64,
 }
 
+/// Where a run stops, as if its power were cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// Before or after the request of this number has done what it does.
+    Request(u64),
+    /// Behind the commit of this number.
+    Commit(u64),
+}
+
 /// The shelf, shared by all daemons.
 #[derive(Default)]
 pub(crate) struct Shelf {
@@ -33,10 +42,14 @@ pub(crate) struct Shelf {
 struct Inner {
     faults: Faults,
     requests: u64,
-    /// At this request the world is copied, as a power cut would leave it.
-    crash_at: Option<u64>,
+    /// Here the world is copied, as a power cut would leave it.
+    crash_at: Option<Crash>,
     state_dir: PathBuf,
     crash: Option<(Objects, Files)>,
+    commits_count: u64,
+    /// Every state that this run committed before it stopped, if they are kept.
+    commits: Vec<Files>,
+    keeps_commits: bool,
     /// At this put another daemon goes first.
     intrude_at: Option<(u64, Intrusion)>,
     log: Vec<String>,
@@ -44,10 +57,12 @@ struct Inner {
 
 impl Shelf {
     /// Begins a run of the daemon whose state lies in `state_dir`.
-    pub(crate) fn begin(&self, state_dir: &Path, faults: Faults, crash_at: Option<u64>) {
+    pub(crate) fn begin(&self, state_dir: &Path, faults: Faults, crash_at: Option<Crash>) {
         let mut inner = self.inner();
         (inner.faults, inner.requests, inner.crash_at) = (faults, 0, crash_at);
         (inner.crash, inner.intrude_at) = (None, None);
+        (inner.commits_count, inner.keeps_commits) = (0, false);
+        inner.commits.clear();
         state_dir.clone_into(&mut inner.state_dir);
     }
 
@@ -59,6 +74,34 @@ impl Shelf {
     /// What a crash at the chosen request would have left, if the run came that far.
     pub(crate) fn take_crash(&self) -> Option<(Objects, Files)> {
         self.inner().crash.take()
+    }
+
+    /// Keeps the states that this run commits.
+    pub(crate) fn keep_commits(&self) {
+        self.inner().keeps_commits = true;
+    }
+
+    /// The states that were kept.
+    pub(crate) fn take_commits(&self) -> Vec<Files> {
+        std::mem::take(&mut self.inner().commits)
+    }
+
+    /// A state in `state_dir` was committed.
+    pub(crate) fn committed(&self, state_dir: &Path) {
+        let mut inner = self.inner();
+        if inner.state_dir != state_dir || inner.crash.is_some() {
+            return;
+        }
+        inner.commits_count += 1;
+        let is_last = inner.crash_at == Some(Crash::Commit(inner.commits_count));
+        if is_last {
+            let number = inner.commits_count;
+            inner.log.push(format!("    -- the process stops behind commit {number}"));
+            inner.crash = Some((self.objects().clone(), read_folder(state_dir)));
+        }
+        if inner.keeps_commits {
+            inner.commits.push(read_folder(state_dir));
+        }
     }
 
     pub(crate) fn take_log(&self) -> Vec<String> {
@@ -95,7 +138,8 @@ impl Shelf {
     fn crash_point(&self) {
         let objects = self.objects().clone();
         let mut inner = self.inner();
-        if inner.crash.is_none() && inner.crash_at.is_some_and(|at| at <= inner.requests) {
+        let is_it = matches!(inner.crash_at, Some(Crash::Request(at)) if at <= inner.requests);
+        if inner.crash.is_none() && is_it {
             let files = read_folder(&inner.state_dir);
             inner.log.push("    -- the process stops here".to_owned());
             inner.crash = Some((objects, files));
