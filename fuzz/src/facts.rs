@@ -17,7 +17,9 @@ pub fn check(input: &[u8]) {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let metadata: BTreeMap<String, String> =
         pairs.map(|(name, value)| (format!("livecosmos-{name}"), value.to_owned())).collect();
-    metadata.values().for_each(|word| check_word(word));
+    for word in metadata.values() {
+        check_word(word);
+    }
     let Ok(facts) = Facts::from_metadata(&metadata) else { return };
     let written = facts.to_metadata();
     assert!(written.values().all(|value| value == &value.trim().replace('\n', " ")) || !is_plain(&metadata));

@@ -118,8 +118,12 @@ mod tests {
 
     fn found(source: &[Fingerprint], sink: &[Fingerprint]) -> Difference {
         let mut seen = Seen::default();
-        source.iter().for_each(|print| seen.entry(*print).or_default().due += 1);
-        sink.iter().for_each(|print| seen.entry(*print).or_default().in_sink += 1);
+        for print in source {
+            seen.entry(*print).or_default().due += 1;
+        }
+        for print in sink {
+            seen.entry(*print).or_default().in_sink += 1;
+        }
         difference(&seen)
     }
 

@@ -191,8 +191,9 @@ fn a_site_that_failed_is_tried_again_soon_though_the_clock_is_set_back_by_hours(
     // Nobody knows whose object this is, so the site waits.
     let foreign = "stored/S1/T/00000000000000000000.ndjson";
     workdir.write(foreign, "{\"N\":\"of somebody else\"}\n");
-    let rows: String = (0..9).map(|n| format!("S{},2025-01-01 00:0{n}:00,{n}\n", n % 3)).collect();
-    workdir.write("rows.csv", format!("SITE,TIME,N\n{rows}"));
+    let row = |n: u32| format!("S{},2025-01-01 00:0{n}:00,{n}\n", n % 3);
+    let rows: Vec<String> = (0..9).map(row).collect();
+    workdir.write("rows.csv", format!("SITE,TIME,N\n{}", rows.concat()));
     let run = clock.over(workdir.livecosmos().table("T"));
     let mut running = run.spawn();
     running.wait_for_stderr("site failed; it is tried again later", SOON);

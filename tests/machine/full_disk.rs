@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::data::{SplitMix64, seed};
+use crate::medium::{Filler, Lack, Medium, or_skip};
 use crate::scene::{SOON, Scene, many, number_of_entry};
 use crate::support::daemon::{Livecosmos, Output, Running};
 use crate::support::front::{Fault, Front};
-use crate::support::medium::{Filler, Lack, Medium, or_skip};
 use crate::support::objects;
 use crate::support::process::wait_until;
 use crate::support::s3s::{self, S3s};
@@ -125,9 +125,7 @@ fn assert_whole(verified: &Output) {
 
 /// Rows of the objects of a bucket, read from the server's own files.
 pub(crate) fn rows_in(server: &S3s) -> usize {
-    let lines = |path: &PathBuf| {
-        std::fs::read(path).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count())
-    };
+    let lines = |path: &PathBuf| std::fs::read_to_string(path).map_or(0, |text| text.lines().count());
     server.objects().iter().filter(|(key, _)| key.starts_with("raw/S")).map(|(_, path)| lines(path)).sum()
 }
 
@@ -138,7 +136,7 @@ fn full_under_the_state(times: u32, has_bad_rows: bool) {
     let mut scene = Scene::new(has_bad_rows);
     let medium = Medium::tmpfs(scene.workdir.folder(), MEDIUM_BYTES, MEDIUM_FILES);
     let Some(medium) = or_skip(medium) else { return };
-    scene.configure(&scene.bucket(&server, &front, ""));
+    scene.configure(&Scene::bucket(&server, &front, ""));
     let on_medium = |words: &[&str]| scene.run_on(&medium, words).credentials(&server);
     let (run, verify) = (on_medium(&[]).table("T"), on_medium(&["state", "verify", "--output", "json"]));
     let state_dir = medium.seen().join("state");
@@ -199,9 +197,9 @@ fn full_under_the_folder(times: u32, with_state: bool) {
 /// Half-written objects would take room for ever.
 fn assert_no_leftovers(stored: &Path) {
     let writing = std::fs::read_dir(stored.join(".livecosmos/writing")).expect("the folder's own folder");
-    let names = writing.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
-    let left: Vec<String> = names.filter(|name| !name.ends_with(".lock")).collect();
-    assert_eq!(left, Vec::<String>::new(), "half-written objects are left");
+    let paths = writing.map(|entry| entry.expect("an entry").path());
+    let left: Vec<PathBuf> = paths.filter(|path| path.extension().is_none_or(|it| it != "lock")).collect();
+    assert_eq!(left, Vec::<PathBuf>::new(), "half-written objects are left");
 }
 
 #[test]

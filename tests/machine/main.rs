@@ -9,6 +9,7 @@ mod support;
 
 mod clock;
 mod full_disk;
+mod medium;
 mod power_cut;
 mod read_only;
 mod scene;

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::data::{SplitMix64, seed};
+use crate::medium::{Medium, or_skip};
 use crate::scene::{Scene, many};
 use crate::support::daemon::Livecosmos;
 use crate::support::front::{Fault, Front};
-use crate::support::medium::{Medium, or_skip};
 use crate::support::{objects, s3s};
 
 /// Cuts in `make test`, and in `make torture` unless `LIVECOSMOS_POWER_CUTS` says otherwise.
@@ -86,7 +86,7 @@ fn state_alone(cuts: u32) {
     let front = Front::before(server.address());
     let mut scene = Scene::new(false);
     let Some(mut medium) = or_skip(Medium::ext4(scene.workdir.folder(), MEDIUM_BYTES)) else { return };
-    scene.configure(&scene.bucket(&server, &front, ""));
+    scene.configure(&Scene::bucket(&server, &front, ""));
     let on_medium = |words: &[&str]| scene.run_on(&medium, words).credentials(&server);
     let (run, verify) = (on_medium(&[]).table("T"), on_medium(&["state", "verify", "--output", "json"]));
     let sent = watch_commits(&front);

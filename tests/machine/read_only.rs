@@ -1,7 +1,7 @@
 //! A file system that becomes read-only under the daemon, as ext4 does when its disk begins to fail.
 
+use crate::medium::{Medium, or_skip};
 use crate::scene::{SOON, Scene};
-use crate::support::medium::{Medium, or_skip};
 use crate::support::objects;
 use crate::support::process::wait_until;
 

@@ -42,7 +42,7 @@ fn survive_stops(stops: u32) {
     let server = s3s::start();
     let front = Front::before(server.address());
     let mut scene = Scene::new(false);
-    scene.configure(&scene.bucket(&server, &front, TIMEOUTS));
+    scene.configure(&Scene::bucket(&server, &front, TIMEOUTS));
     let run = scene.workdir.livecosmos().table("T").credentials(&server);
     let mut running = run.spawn();
     for _ in 0..stops {

@@ -101,7 +101,9 @@ impl History {
         let mut random = Random::new(seed);
         let daemon = |name: &str| Daemon { state_dir: folder.join(name), past: vec![Files::new()] };
         let daemons = [daemon("one"), daemon("two")];
-        daemons.iter().for_each(|daemon| write_folder(&daemon.state_dir, &Files::new()));
+        for daemon in &daemons {
+            write_folder(&daemon.state_dir, &Files::new());
+        }
         Self {
             kind: Kind::draw(&mut random),
             random,

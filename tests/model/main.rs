@@ -56,15 +56,15 @@ fn play(first: u64, count: u64) {
         threads.into_iter().map(|thread| thread.join().expect("no history panics")).collect()
     });
     let mut tally = Tally::default();
-    results.iter().for_each(|(other, _)| tally.merge(other));
+    for (other, _) in &results {
+        tally.merge(other);
+    }
     let seconds = begun.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = count as f64 / seconds;
     println!("{count} histories in {seconds:.1} s, {rate:.0} a second: {:?}", tally.0);
-    let unplayed: Vec<&str> = PLAYED
-        .into_iter()
-        .filter(|what| count >= FEW && !tally.0.get(what).is_some_and(|n| *n > 0))
-        .collect();
+    let unplayed: Vec<&str> =
+        PLAYED.into_iter().filter(|what| count >= FEW && tally.0.get(what).is_none_or(|n| *n == 0)).collect();
     assert!(unplayed.is_empty(), "never played: {unplayed:?}");
     let failures: Vec<String> = results.into_iter().flat_map(|(_, failures)| failures).collect();
     assert!(

@@ -1,6 +1,6 @@
 //! Random numbers that a seed repeats.
 
-/// SplitMix64's output function (Steele, Lea, Flood: "Fast splittable pseudorandom number generators",
+/// `SplitMix64`'s output function (Steele, Lea, Flood: "Fast splittable pseudorandom number generators",
 /// 2014).
 pub(crate) fn mix(state: u64) -> u64 {
     let mut mixed = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -51,7 +51,8 @@ fn rows_are_listed_beside_a_running_daemon_and_dropped_only_without_one() {
 fn a_full_quarantine_holds_up_its_sites_and_says_so_until_there_is_room() {
     let workdir = workdir(&csv_config(FOLDER, "quarantine_max = \"64 KiB\"", ""));
     let bad = |numbers: std::ops::Range<u32>| -> String {
-        numbers.map(|n| format!("A,never {n} {},bad{n}\n", "x".repeat(60))).collect()
+        let row = |n| format!("A,never {n} {},bad{n}\n", "x".repeat(60));
+        numbers.map(row).collect::<Vec<_>>().concat()
     };
     workdir.write("T.csv", format!("{HEADER}{}", bad(0..100)));
     let _ = follow(&workdir).arg("--once").run().expect_code(0);

@@ -27,7 +27,8 @@ fn name(n: u32) -> String {
 }
 
 fn rows(site: &str) -> String {
-    (0..ROWS).map(|n| format!("{site},2025-01-{:02} {:02}:00:00,{}\n", n / 24 + 1, n % 24, name(n))).collect()
+    let row = |n| format!("{site},2025-01-{:02} {:02}:00:00,{}\n", n / 24 + 1, n % 24, name(n));
+    (0..ROWS).map(row).collect::<Vec<_>>().concat()
 }
 
 fn wholesome() -> Vec<String> {

@@ -323,11 +323,8 @@ fn stutterer() -> SocketAddr {
         let (mut stream, _) = listener.accept().expect("a connection");
         let mut from = BufReader::new(stream.try_clone().expect("a second handle"));
         Message::read_request(&mut from, &mut stream).expect("a request");
-        let facts: String = facts(0)
-            .to_metadata()
-            .into_iter()
-            .map(|(name, value)| format!("x-amz-meta-{name}: {value}\r\n"))
-            .collect();
+        let header = |(name, value)| format!("x-amz-meta-{name}: {value}\r\n");
+        let facts = facts(0).to_metadata().into_iter().map(header).collect::<Vec<_>>().concat();
         let reply = format!("HTTP/1.1 200 OK\r\n{facts}content-length: 100\r\n\r\nhalf");
         stream.write_all(reply.as_bytes()).expect("answered");
     });

@@ -54,9 +54,9 @@ pub(crate) fn insert(work: &Workdir, rows: &[(&str, &str, &str)]) {
     }
 }
 
-/// A command on the state of table `X`: `state WORD livecosmos.toml X WORDS…`
-pub(crate) fn state(work: &Workdir, word: &str, words: &[&str]) -> Livecosmos {
-    let line = Livecosmos::new(work.folder()).arg("state").arg(word).arg(work.config()).arg(TABLE);
+/// A command on the state of table `X`: `state COMMAND livecosmos.toml X WORDS…`
+pub(crate) fn state(work: &Workdir, command: &str, words: &[&str]) -> Livecosmos {
+    let line = Livecosmos::new(work.folder()).arg("state").arg(command).arg(work.config()).arg(TABLE);
     words.iter().fold(line, Livecosmos::arg).arg("--state-dir").arg(work.state_dir())
 }
 

@@ -10,7 +10,6 @@ pub mod daemon;
 pub mod front;
 pub mod garage;
 pub mod http;
-pub mod medium;
 pub mod moto;
 pub mod objects;
 pub mod process;

@@ -31,7 +31,7 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// What livecosmos read of `payload` is what serde_json reads of it.
+/// What livecosmos read of `payload` is what `serde_json` reads of it.
 pub(super) fn assert_agrees(payload: &[u8], read: &[Rows], time_column: &str) {
     let is_document = payload.starts_with(br#"{"head":{"#);
     if is_document {

@@ -533,8 +533,8 @@ async fn a_clock_that_is_set_back_holds_up_no_site_that_failed() {
     let refuses = Arc::new(AtomicBool::new(true));
     let is_refused = Arc::clone(&refuses);
     let refusing: Script = Box::new(move |key, _| {
-        let refused = key.starts_with("B/") && is_refused.load(Ordering::Relaxed);
-        if refused { Fate::Refused } else { Fate::Fine }
+        let is_of_b = key.starts_with("B/");
+        if is_of_b && is_refused.load(Ordering::Relaxed) { Fate::Refused } else { Fate::Fine }
     });
     let shelf = Shelf::new(&state_dir, Objects::new(), refusing);
     let mut following = world.open(&state_dir, shelf.clone(), settings());

@@ -1,7 +1,7 @@
 use super::*;
 
 /// `{'last_run': t, 'sites': {'A': {'site_id': 'A', 'last_data': t}}}` with t = 2025-01-02 03:04:05.000006,
-/// as CPython 3.13 writes it in protocol 4.
+/// as `CPython` 3.13 writes it in protocol 4.
 const PICKLE: &[u8] = b"\x80\x04\x95\x66\0\0\0\0\0\0\0}\x94(\x8c\x08last_run\x94\x8c\x08datetime\x94\x8c\x08datetime\x94\x93\x94C\x0a\x07\xe9\x01\x02\x03\x04\x05\0\0\x06\x94\x85\x94R\x94\x8c\x05sites\x94}\x94\x8c\x01A\x94}\x94(\x8c\x07site_id\x94h\x0a\x8c\x09last_data\x94h\x07usu.";
 
 fn predecessor() -> Predecessor {

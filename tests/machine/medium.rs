@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::daemon::Livecosmos;
-use super::process::{Process, command};
+use crate::support::daemon::Livecosmos;
+use crate::support::process::{Process, command};
 
 /// A namespace is made in no time; the rest is for a machine that is busy with a build.
 const MADE_WITHIN: Duration = Duration::from_mins(1);
 /// What a tmpfs hands out.
-const PAGE_BYTES: u64 = 4096;
+const PAGE: [u8; 4096] = [0; 4096];
 
 /// `EXT4_IOC_SHUTDOWN` with `EXT4_GOING_FLAGS_NOLOGFLUSH`, `fs/ext4/ext4.h` of Linux: from then on nothing
 /// reaches the disk, not even what stands in the journal's buffers.
@@ -23,7 +23,7 @@ const CUT: &str = "import fcntl, os, struct, sys\n\
                    fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
 
 /// A small file system in a namespace of its own.
-pub struct Medium {
+pub(crate) struct Medium {
     /// Sleeps in the namespace, and so keeps it.
     keeper: Process,
     mounted_at: PathBuf,
@@ -36,7 +36,7 @@ impl Medium {
     ///
     /// # Errors
     /// What this machine lacks.
-    pub fn tmpfs(folder: &Path, bytes: u64, files: u32) -> Result<Self, String> {
+    pub(crate) fn tmpfs(folder: &Path, bytes: u64, files: u32) -> Result<Self, String> {
         let options = format!("size={bytes},nr_inodes={files},mode=0755");
         Self::make(folder, &["-t", "tmpfs", "-o", &options, "none"])
     }
@@ -45,7 +45,7 @@ impl Medium {
     ///
     /// # Errors
     /// What this machine lacks.
-    pub fn ext4(folder: &Path, bytes: u64) -> Result<Self, String> {
+    pub(crate) fn ext4(folder: &Path, bytes: u64) -> Result<Self, String> {
         let image = folder.join("medium.img");
         let sized = File::create(&image).and_then(|file| file.set_len(bytes));
         sized.map_err(|error| format!("{}: {error}", image.display()))?;
@@ -72,39 +72,39 @@ impl Medium {
     }
 
     /// Where it is mounted, as the daemon has it.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.mounted_at
     }
 
     /// The same place as the test has it.
-    pub fn seen(&self) -> PathBuf {
+    pub(crate) fn seen(&self) -> PathBuf {
         let below = self.mounted_at.strip_prefix("/").expect("an absolute path");
         Path::new("/proc").join(self.keeper.pid().to_string()).join("root").join(below)
     }
 
     /// The binary, started where it sees the medium.
-    pub fn around(&self, run: Livecosmos) -> Livecosmos {
+    pub(crate) fn around(&self, run: Livecosmos) -> Livecosmos {
         let pid = self.keeper.pid().to_string();
         run.under(["/usr/bin/nsenter", "--mount", "--target", &pid])
     }
 
     /// Mounts it after [`Medium::unmount`]; an ext4 replays its journal.
-    pub fn mount(&mut self) -> Result<(), String> {
+    pub(crate) fn mount(&mut self) -> Result<(), String> {
         run(self.inside(&["mount"]).args(&self.mount).arg(&self.mounted_at))
     }
 
     /// Unmounts it. No process may be at work there.
-    pub fn unmount(&mut self) -> Result<(), String> {
+    pub(crate) fn unmount(&mut self) -> Result<(), String> {
         run(self.inside(&["umount"]).arg(&self.mounted_at))
     }
 
     /// Makes it read-only, or writable again: `ro` or `rw`. Refused while a file is being written.
-    pub fn remount(&self, how: &str) -> Result<(), String> {
+    pub(crate) fn remount(&self, how: &str) -> Result<(), String> {
         run(self.inside(&["mount", "-o", &format!("remount,{how}")]).arg(&self.mounted_at))
     }
 
     /// Cuts the power of an ext4: what is not on the disk at this moment never will be.
-    pub fn cut(&self) -> Result<(), String> {
+    pub(crate) fn cut(&self) -> Result<(), String> {
         run(self.inside(&["python3", "-c", CUT]).arg(&self.mounted_at))
     }
 
@@ -113,16 +113,16 @@ impl Medium {
     ///
     /// # Errors
     /// What this machine lacks.
-    pub fn fail(&self) -> Result<(), String> {
+    pub(crate) fn fail(&self) -> Result<(), String> {
         let mounts = format!("/proc/{}/mounts", self.keeper.pid());
         let mounts = std::fs::read_to_string(&mounts).map_err(|error| format!("{mounts}: {error}"))?;
         let mounted_at = self.mounted_at.to_string_lossy();
-        let devices = mounts.lines().filter_map(|line| {
+        let mut devices = mounts.lines().filter_map(|line| {
             let mut words = line.split(' ');
             let device = words.next()?;
             (words.next()? == mounted_at).then(|| device.trim_start_matches("/dev/"))
         });
-        let device = devices.last().ok_or("it is not mounted")?;
+        let device = devices.next_back().ok_or("it is not mounted")?;
         let trigger = format!("/sys/fs/ext4/{device}/trigger_fs_error");
         let triggered = File::options().write(true).open(&trigger).and_then(|mut it| it.write_all(b"test"));
         triggered.map_err(|error| format!("{trigger}: {error}"))
@@ -136,7 +136,7 @@ impl Medium {
 }
 
 /// What takes the room of a medium. It is given back when dropped.
-pub struct Filler {
+pub(crate) struct Filler {
     /// Of the medium, as the test has it.
     folder: PathBuf,
     count: u32,
@@ -144,19 +144,19 @@ pub struct Filler {
 
 /// What there is none left of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub(crate) enum Lack {
     Bytes,
     Files,
 }
 
 impl Filler {
-    pub fn of(medium: &Medium) -> Self {
+    pub(crate) fn of(medium: &Medium) -> Self {
         let folder = medium.seen().join("filler");
         Self { folder, count: 0 }
     }
 
     /// Takes all the room there is at this moment.
-    pub fn fill(&mut self, lack: Lack) {
+    pub(crate) fn fill(&mut self, lack: Lack) {
         match std::fs::create_dir(&self.folder) {
             Err(error) if is_full(&error) => return,
             made => assert!(made.is_ok() || self.folder.exists(), "{made:?}"),
@@ -165,9 +165,9 @@ impl Filler {
             let path = self.folder.join(self.count.to_string());
             let filled = File::create_new(&path).and_then(|mut file| match lack {
                 Lack::Files => Ok(()),
-                Lack::Bytes => std::iter::repeat_with(|| file.write_all(&[0; PAGE_BYTES as usize]))
-                    .find_map(Result::err)
-                    .map_or(Ok(()), Err),
+                Lack::Bytes => {
+                    std::iter::repeat_with(|| file.write_all(&PAGE)).find_map(Result::err).map_or(Ok(()), Err)
+                }
             });
             self.count += u32::from(path.exists());
             match filled {
@@ -178,13 +178,13 @@ impl Filler {
     }
 
     /// Gives back this many pages of one file.
-    pub fn spare(&self, pages: u64) {
+    pub(crate) fn spare(&self, pages: u64) {
         for number in 0..self.count {
             let path = self.folder.join(number.to_string());
             let bytes = path.metadata().map_or(0, |about| about.len());
-            if bytes > pages * PAGE_BYTES {
+            if bytes > pages * PAGE.len() as u64 {
                 let file = File::options().write(true).open(&path).expect("the filler's own file");
-                file.set_len(bytes - pages * PAGE_BYTES).expect("a file can be cut");
+                file.set_len(bytes - pages * PAGE.len() as u64).expect("a file can be cut");
                 return;
             }
         }
@@ -221,6 +221,6 @@ fn run(command: &mut Command) -> Result<(), String> {
 }
 
 /// The medium; or nothing, and a word on why the test is skipped.
-pub fn or_skip(medium: Result<Medium, String>) -> Option<Medium> {
+pub(crate) fn or_skip(medium: Result<Medium, String>) -> Option<Medium> {
     medium.inspect_err(|why| println!("skipped: this machine lacks what the test needs: {why}")).ok()
 }
