@@ -20,7 +20,7 @@ pub use count::{SiteCount, SitePlan, SourceRead, read_source};
 pub use exact::RowByRow;
 pub use report::{ChainSummary, Finding, HoleSummary, Report, Trouble};
 
-pub use tally::{FirstLive, SiteTally, Tally};
+pub use tally::{First, SiteTally, Tally};
 
 use crate::key::KeyTemplate;
 use crate::sink::Sink;

@@ -250,6 +250,29 @@ fn what_expired_in_the_sink_is_no_difference() {
 }
 
 #[test]
+fn a_lost_first_object_hides_no_other_and_is_told() {
+    let (work, _database) = table(35);
+    once(&work);
+    for lost in ["00000000000000000000", "catchup-00000000000000000000.00000000000000000001"] {
+        std::fs::remove_file(work.path(&format!("stored/A/T/{lost}.ndjson"))).expect("an object");
+    }
+    let found = reconcile(&work, &[], 3);
+    assert_eq!(
+        lines(&found),
+        ["A 2025-01-06 4 0 4 missing", "A 2025-01-07 4 0 4 missing", "A 2025-01-08 4 2 2 missing"]
+    );
+    assert!(found.stderr.contains("not compared: A before 2025-01-03T12:00:00"), "{}", found.stderr);
+    let _ = reconcile(&work, &["--repair", "--yes"], 0);
+    let shown: Value =
+        serde_json::from_str(&reconcile(&work, &["--output", "json"], 0).stdout).expect("JSON");
+    assert_eq!(shown["sites"][0]["not_compared_before"], "2025-01-03T12:00:00Z");
+    let _ = command(&work, &["backfill", "--yes", "--site", "A", "--to", "2025-01-03T12:00:00"])
+        .run()
+        .expect_code(0);
+    assert_eq!(numbers(&work), all_once(35));
+}
+
+#[test]
 fn an_old_state_is_compared_with_what_it_knows() {
     let work = workdir(&config(CSV, "all"));
     work.write("1.csv", "SITE,TIME,N\n".to_owned() + &csv(0..12));

@@ -117,6 +117,45 @@ fn rows_that_have_not_settled_are_held_back_and_come_in_their_order() {
     assert_eq!(stored(&workdir), (0..25).collect::<Vec<_>>());
 }
 
+/// Runs a program at a terminal of its own, and presses keys when it asks.
+const AT_A_TERMINAL: &str = "
+import os, pty, sys
+keys, program = sys.argv[1], sys.argv[2:]
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(program[0], program)
+seen = b''
+try:
+    while b'[y/N]' not in seen:
+        seen += os.read(terminal, 1024)
+    os.write(terminal, keys.encode())
+    while True:
+        seen += os.read(terminal, 1024)
+except OSError:
+    pass
+print(seen.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
+
+#[test]
+fn a_question_is_answered_by_no_and_by_ctrl_c_and_nothing_is_changed() {
+    let workdir = workdir(&table_config("").replace("\"all\"", "\"1h\""));
+    let database = database(&workdir);
+    add(&database, "A", 0..100, 4_000);
+    add(&database, "A", 100..110, 60);
+    let _ = follow(&workdir).arg("--once").run().expect_code(0);
+    let state = std::fs::read(workdir.state_dir().join("T.state")).expect("a state");
+    for (keys, code) in [("n\n", 0), ("\u{3}", 130)] {
+        let asked = command(&workdir, &["backfill"]).under(["python3", "-c", AT_A_TERMINAL, keys]);
+        let ended = asked.spawn().wait_within(SOON).unwrap_or_else(|it| panic!("it hangs: {}", it.stdout));
+        assert!(ended.expect_code(code).stdout.contains("[y/N]"));
+    }
+    assert_eq!(stored(&workdir), (100..110).collect::<Vec<_>>());
+    assert_eq!(std::fs::read(workdir.state_dir().join("T.state")).expect("a state"), state);
+    let agreed = command(&workdir, &["backfill"]).under(["python3", "-c", AT_A_TERMINAL, "y\n"]);
+    let _ = agreed.run().expect_code(0);
+    assert_eq!(stored(&workdir), (0..110).collect::<Vec<_>>());
+}
+
 #[test]
 fn backfill_sends_the_older_rows_of_a_table_once_and_only_what_is_missing() {
     let workdir = workdir(&table_config("").replace("\"all\"", "\"1h\""));

@@ -32,17 +32,32 @@ pub struct SiteTally {
     pub days: BTreeMap<Day, u64>,
     /// Days with rows on chains that may repeat a row in another version.
     pub mixed: BTreeSet<Day>,
-    /// The first object of the live chain that is there.
-    pub first_live: Option<FirstLive>,
+    /// The first object that is there of the live chain, and of each that fills a hole of it.
+    pub firsts: BTreeMap<ChainName, First>,
 }
 
-/// Where a live chain begins in the sink.
+/// Where a chain begins in the sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FirstLive {
+pub struct First {
     /// 0 unless older objects have expired.
     pub seq: u64,
     /// Its earliest time, where it says so.
     pub first_data: Option<Time>,
+}
+
+impl SiteTally {
+    /// Whether the live chain does not begin with its first object: older ones have expired, or were removed.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.firsts.get(&ChainName::LIVE).is_some_and(|first| first.seq > 0)
+    }
+
+    /// The earliest time of what is there of the live chain and of the fills of its holes. An object of the
+    /// live chain may lie ahead of all that a fill sends.
+    #[must_use]
+    pub fn first_data(&self) -> Option<Time> {
+        self.firsts.values().filter_map(|first| first.first_data).min()
+    }
 }
 
 impl Subject {
@@ -212,9 +227,9 @@ impl Tally {
                 site.mixed.insert(day);
             }
         }
-        if place.chain == ChainName::LIVE {
-            let first_data = facts.contents.first_data;
-            site.first_live.get_or_insert(FirstLive { seq: facts.seq, first_data });
+        if is_range {
+            let first = First { seq: facts.seq, first_data: facts.contents.first_data };
+            site.firsts.entry(place.chain).or_insert(first);
         }
     }
 }

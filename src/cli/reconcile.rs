@@ -12,9 +12,7 @@ use livecosmos_state::{ChainName, Cursor, FillKind, Site, SiteId, State, Time, W
 use super::args::{CommonArgs, ReconcileArgs};
 use super::print::Failure;
 use super::{backfill, inspect, state_dir};
-use crate::audit::{
-    self, DayCompared, FirstLive, SiteCount, SitePlan, SiteTally, SourceRead, Subject, Tally,
-};
+use crate::audit::{self, DayCompared, SiteCount, SitePlan, SiteTally, SourceRead, Subject, Tally};
 use crate::clock::{Clock as _, SystemClock, just_before};
 use crate::config::{Config, TableConfig};
 use crate::daemon;
@@ -62,6 +60,8 @@ struct Compared {
 
 struct SiteCompared {
     last_data: Option<Time>,
+    /// Rows before it are not compared, since the sink has lost the objects that may have held them.
+    cut_before: Option<Time>,
     days: Vec<DayCompared>,
 }
 
@@ -116,10 +116,9 @@ impl Work<'_> {
     }
 
     fn plan(&self, state: &State, site: &Site, tally: Option<&SiteTally>) -> SitePlan {
-        let first_live = tally.and_then(|tally| tally.first_live);
         SitePlan {
             parts: backfill::parts(state, site, self.window()),
-            floor: floor(state, site, first_live, self.table.poll.fallback),
+            floor: floor(state, site, tally, self.table.poll.fallback),
             window: self.window(),
             on_their_way: on_their_way(site),
         }
@@ -155,9 +154,11 @@ impl Work<'_> {
         let (no_count, no_tally) = (SiteCount::default(), SiteTally::default());
         let compare = |(id, site): (&&SiteId, &&Site)| {
             let count = counts.get(*id).unwrap_or(&no_count);
-            let mut days = audit::compare(count, tally.get(*id).unwrap_or(&no_tally));
+            let tally = tally.get(*id).unwrap_or(&no_tally);
+            let mut days = audit::compare(count, tally);
             days.retain(|compared| is_asked_for(&compared.day));
-            ((*id).clone(), SiteCompared { last_data: site.last_data, days })
+            let cut_before = tally.first_data().filter(|_| tally.is_cut());
+            ((*id).clone(), SiteCompared { last_data: site.last_data, cut_before, days })
         };
         let sites = sites.iter().map(compare).collect();
         Compared { sites, rejected_rows: 0, notices: Vec::new(), unknown, only_counted: 0 }
@@ -183,11 +184,11 @@ fn is_known(state: &State, site: &SiteId, chain: &ChainName, seq: u64) -> bool {
 
 /// Rows at or before it were never due: by the state, or, where that is not known any more or older
 /// objects have expired, by the first object that is there.
-fn floor(state: &State, site: &Site, first_live: Option<FirstLive>, fallback: Fallback) -> Option<Time> {
+fn floor(state: &State, site: &Site, tally: Option<&SiteTally>, fallback: Fallback) -> Option<Time> {
     // In files, a site's own floor may be that of a file that was replaced: what is older was due once.
     let of_state = if state.files.is_empty() { site.floor } else { state.floor };
     let is_lost = of_state.is_none() && fallback != Fallback::All;
-    let of_sink = first_live.filter(|first| first.seq > 0 || is_lost).and_then(|first| first.first_data);
+    let of_sink = tally.filter(|tally| tally.is_cut() || is_lost).and_then(SiteTally::first_data);
     of_state.max(of_sink.map(just_before))
 }
 

@@ -83,7 +83,7 @@ async fn fill_table(
 ) -> Result<Outcome, (Exit, String)> {
     drain_fills(table).await?;
     let uploader = table.uploader();
-    let new = tokio::task::block_in_place(|| plan(&uploader.state()))?;
+    let new = super::signals::asking(|| plan(&uploader.state()))?;
     for NewFill { site, chain, fill } in new {
         let begun = uploader.begin_fill(site, chain, fill).await;
         begun.map_err(|error| (Exit::StateUnwritable, error.to_string()))?;

@@ -45,7 +45,7 @@ pub fn requeue(
         drain_fills(table).await?;
         let mut chosen = table.uploader().quarantined().map_err(unwritable)?;
         chosen.retain(choose);
-        if !tokio::task::block_in_place(|| agree(&chosen))? {
+        if !super::signals::asking(|| agree(&chosen))? {
             return Ok(RequeueOutcome::default());
         }
         requeue_rows(table, &chosen).await

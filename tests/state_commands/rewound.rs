@@ -78,6 +78,20 @@ fn rows_behind_the_time_are_sent_once_more_and_no_others() {
 }
 
 #[test]
+fn rows_that_a_first_run_left_out_are_not_sent_again() {
+    let work = sqlite("");
+    let config = std::fs::read_to_string(work.config()).unwrap();
+    work.write("livecosmos.toml", config.replace("\"all\"", "\"2025-01-01T00:45:00Z\""));
+    for (n, time) in TIMES.iter().enumerate() {
+        insert(&work, &[("ALIC1", time, &format!("a{n}"))]);
+    }
+    once(&work);
+    let _ = rewind(&work, &["2024-12-01", "--yes"]).expect_code(0);
+    once(&work);
+    assert_eq!(counts(&work), expected(&["a2", "a3"], &[]));
+}
+
+#[test]
 fn resent_objects_say_so_and_the_live_chain_goes_on() {
     let work = from_database();
     let before = loaded(&work.state_dir());

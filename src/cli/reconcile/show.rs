@@ -10,6 +10,8 @@ use crate::exit::Exit;
 
 /// Version of the JSON below.
 const SCHEMA: u32 = 1;
+/// Sites that are named in a note.
+const NAMED_MAX: usize = 5;
 
 #[derive(Serialize)]
 struct Reconciled<'a> {
@@ -31,6 +33,8 @@ struct Reconciled<'a> {
 struct ReconciledSite<'a> {
     site_id: &'a str,
     last_data: Option<String>,
+    /// Rows before it are not compared: the objects that may have held them are not in the sink any more.
+    not_compared_before: Option<String>,
     days: Vec<ReconciledDay>,
 }
 
@@ -80,6 +84,7 @@ pub(super) fn whole(
     let sites = compared.sites.iter().map(|(id, site)| ReconciledSite {
         site_id: id.as_str(),
         last_data: site.last_data.map(|time| time.to_string()),
+        not_compared_before: site.cut_before.map(|time| time.to_string()),
         days: shown(work, site).map(spell_day).collect(),
     });
     print::json(&Reconciled {
@@ -169,8 +174,27 @@ fn spell_day(day: &DayCompared) -> ReconciledDay {
     }
 }
 
+/// Says that the first objects of some chains are gone: whether they expired or were removed by mistake is for
+/// people to know.
+fn remark_cut(compared: &Compared) {
+    let cut =
+        compared.sites.iter().filter_map(|(id, site)| Some(format!("{id} before {}", site.cut_before?)));
+    let cut: Vec<String> = cut.collect();
+    if cut.is_empty() {
+        return;
+    }
+    let named = cut.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = cut.len().saturating_sub(NAMED_MAX);
+    let others = if more == 0 { String::new() } else { format!(" and {more} more") };
+    print::note(format_args!(
+        "the first objects of these live chains are not in the sink any more, and rows from before are not compared: \
+         {named}{others}; unless they expired there, 'livecosmos backfill' with --site and --to sends them again"
+    ));
+}
+
 /// Says what is no count and yet worth knowing.
 fn remark(compared: &Compared) {
+    remark_cut(compared);
     compared.notices.iter().for_each(print::note);
     for (key, why) in &compared.unknown {
         let message = format!("{why}; {key} is not counted, see 'livecosmos verify'");

@@ -135,7 +135,7 @@ impl Plan<'_> {
                 "no file of site {id} that was read is there any more; put one back under its name, and rewind then"
             )));
         }
-        print::note(format_args!("rows of site {id} behind {to}, up to {watermark}, are sent again"));
+        print::note(format_args!("rows of site {id} behind {to}, up to {watermark}, are to be sent again"));
         let fills = self.fills(site, ranges)?;
         let names = fills.keys().cloned().collect();
         let mut rewound = self.state.clone();
@@ -146,7 +146,8 @@ impl Plan<'_> {
     /// Where rows lie that the site has sent: one stretch of a table, or each of its files.
     fn ranges(&self, site: &Site, to: Time) -> Vec<(Cursor, Cursor, Window)> {
         if !matches!(self.config.source, SourceSettings::Csv(_)) {
-            let after = Cursor::Row { time: to, tie: Tie::None };
+            // What lies before the first run's floor was never sent.
+            let after = Cursor::Row { time: site.floor.map_or(to, |floor| floor.max(to)), tie: Tie::None };
             return vec![(after, site.live.cursor.clone(), Window::default())];
         }
         let window = Window { first: Some(just_after(to)), end: None };

@@ -6,12 +6,16 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::Mode;
+
 use super::claim::{self, Claim};
 use super::error::{explain, explain_lock_or_link, not_prepared};
 use super::object_path;
 use crate::sink::key::OWN_FOLDER;
 use crate::sink::{PutOutcome, SinkError};
 
+/// Of a new folder.
+const ALL_THAT_UMASK_LEAVES: Mode = Mode::from_raw_mode(0o777);
 /// Folders remembered as durable; beyond this many all are forgotten, which costs some fsyncs.
 const FOLDERS_KNOWN_MAX: usize = 16_384;
 
@@ -64,7 +68,7 @@ impl Folder {
     /// Gives a staged file its name; false where the name is taken. The name is durable either way.
     fn publish(&self, staged: &Path, target: &Path) -> Result<bool, SinkError> {
         self.make_parents(target)?;
-        let created = match fs::hard_link(staged, target) {
+        let created = match uninterrupted(|| rustix::fs::link(staged, target)) {
             Ok(()) => true,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
             Err(error) => {
@@ -135,7 +139,7 @@ impl Folder {
 
     /// Creates the folder, but not its parent, and the sink's own folders in it.
     pub(super) fn prepare(&self) -> Result<(), SinkError> {
-        match fs::create_dir(&self.root) {
+        match uninterrupted(|| rustix::fs::mkdir(&self.root, ALL_THAT_UMASK_LEAVES)) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let parent = self.root.parent().unwrap_or(&self.root);
                 return Err(SinkError::Fatal(format!(
@@ -197,7 +201,7 @@ impl Folder {
             if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&folder) {
                 continue;
             }
-            match fs::create_dir(&folder) {
+            match uninterrupted(|| rustix::fs::mkdir(&folder, ALL_THAT_UMASK_LEAVES)) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_prepared(&self.root)),
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                     return Err(explain("create", &folder, &error));
@@ -303,8 +307,13 @@ fn exists(path: &Path) -> Result<bool, SinkError> {
     path.try_exists().map_err(|error| explain("look at", path, &error))
 }
 
+/// A signal that cuts a call off says nothing of the disk; the standard library repeats only some calls itself.
+fn uninterrupted<T>(call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    Ok(rustix::io::retry_on_intr(call)?)
+}
+
 fn remove(path: &Path) -> Result<(), SinkError> {
-    match fs::remove_file(path) {
+    match uninterrupted(|| rustix::fs::unlink(path)) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(explain("remove", path, &error)),
         _ => Ok(()),
     }
