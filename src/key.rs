@@ -138,6 +138,16 @@ impl KeyTemplate {
         prefix
     }
 
+    /// Where the keys of a site's other chains begin: behind those of the live one, unless the template parts
+    /// chains before `{seq}`.
+    #[must_use]
+    pub fn beside(&self, table: &TableName, site: &SiteId) -> String {
+        if self.head.contains(&Part::Token(Token::Chain)) {
+            return self.common_prefix(table, Some(site));
+        }
+        self.stem(site, table, &ChainName::LIVE, u64::MAX)
+    }
+
     /// Which place in which chain `key` is, if it is one of this table.
     #[must_use]
     pub fn place_of(&self, table: &TableName, key: &str) -> Option<(SiteId, ChainName, u64)> {

@@ -238,7 +238,7 @@ pub struct Batch {
     /// It ends because there was no more room: more rows of the site may follow. The last batch of a site
     /// in a pass is never cut.
     pub is_cut: bool,
-    /// The newest time that the source has of the site now, where it knows without reading on.
+    /// The newest time of the site to which a pass may come now, where the source knows without reading on.
     pub newest: Option<Time>,
 }
 

@@ -18,6 +18,7 @@
 //! live chain jumped over, or what an operator asked for.
 
 mod adopt;
+mod beside;
 mod change;
 mod errand;
 mod fill;
@@ -139,6 +140,8 @@ pub struct LiveUploader {
     refusals: Mutex<Refusals>,
     /// Chains that were looked at in the sink since the start, or since a put with unknown fate.
     confirmed: Mutex<HashSet<(SiteId, ChainName)>>,
+    /// Sites whose other chains were looked at.
+    looked_beside: Mutex<HashSet<SiteId>>,
 }
 
 /// A batch on its way to be the next object of a chain.
@@ -247,6 +250,7 @@ impl LiveUploader {
             is_late_behind: AtomicBool::new(true),
             refusals: Mutex::default(),
             confirmed: Mutex::default(),
+            looked_beside: Mutex::default(),
         }
     }
 
@@ -477,6 +481,10 @@ impl LiveUploader {
 
     fn extension(&self) -> String {
         format!("{}{}", self.settings.format.extension(), self.settings.compression.extension())
+    }
+
+    fn looked_beside(&self) -> std::sync::MutexGuard<'_, HashSet<SiteId>> {
+        self.looked_beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn confirmed(&self) -> std::sync::MutexGuard<'_, HashSet<(SiteId, ChainName)>> {

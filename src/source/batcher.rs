@@ -30,7 +30,7 @@ struct Group {
     open: Option<Open>,
     /// What the site's last batch filled.
     room: Room,
-    /// The newest time the source has of the site, where it knows.
+    /// The newest time of the site to which a pass may come, where the source knows.
     newest: Option<Time>,
 }
 
@@ -68,7 +68,7 @@ impl Batcher {
         Ok(slot)
     }
 
-    /// Notes the newest time that the source has of the site of `slot`.
+    /// Notes the newest time of the site of `slot` to which a pass may come, where the source knows it.
     pub fn set_newest(&mut self, slot: Slot, newest: Option<Time>) {
         self.groups[slot.0].newest = newest;
     }

@@ -1,5 +1,6 @@
 //! Every way in which the state changes, as values: pure, so that tests can play histories.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use livecosmos_state::{
@@ -34,6 +35,8 @@ pub(crate) enum Change {
     Filled { site: SiteId, chain: ChainName },
     /// From now on the ledger of a site holds all stored rows of this time or later.
     Watched { site: SiteId, from: Time, rows: Sent },
+    /// Rows of a site's window that are stored, and that the ledger may not hold.
+    Noted { site: SiteId, rows: Sent },
     /// Rows of a site that are older than this are not looked at again.
     Forgotten { site: SiteId, before: Time },
     /// Ledgers are kept under other settings, or under none: what they held says nothing any more.
@@ -60,7 +63,8 @@ pub(crate) enum Noting {
     Counted,
     /// A tie tells them apart, and this is how the source has them now: older versions are past.
     Current,
-    /// A tie tells them apart, and they were read back from objects: which version is newer is not known.
+    /// They were read back from objects, and may be in the ledger: they are in it as often as they were found,
+    /// at least. Which of two versions of a row is newer is not known.
     Found,
 }
 
@@ -258,6 +262,7 @@ impl Change {
                 }
                 note(state, id, rows);
             }
+            Self::Noted { site, rows } => note(state, site, rows),
             Self::Forgotten { site, before } => {
                 if let Some(site) = state.sites.get_mut(site) {
                     site.ledger.forget_before(*before);
@@ -288,11 +293,18 @@ fn place(state: &mut State, id: &SiteId, chain: &ChainName, mut position: Positi
 fn note(state: &mut State, site: &SiteId, rows: &Sent) {
     let Some(site) = state.sites.get_mut(site) else { return };
     let Some(from) = site.ledger_from else { return };
+    let mut met: HashMap<Fingerprint, usize> = HashMap::new();
     for (time, fingerprint) in rows.rows.iter().filter(|(time, _)| *time >= from) {
         match rows.noting {
-            Noting::Found if site.ledger.count(*time, *fingerprint) > 0 => continue,
+            Noting::Found => {
+                let met = met.entry(*fingerprint).or_default();
+                *met += 1;
+                if site.ledger.count(*time, *fingerprint) >= *met {
+                    continue;
+                }
+            }
             Noting::Current => site.ledger.forget_row(*time, fingerprint.row),
-            Noting::Counted | Noting::Found => {}
+            Noting::Counted => {}
         }
         site.ledger.insert(*time, *fingerprint);
     }

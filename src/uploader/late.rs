@@ -87,6 +87,7 @@ impl LiveUploader {
             self.confirm(site, &ChainName::REQUEUE).await?;
         }
         self.tidy(site, lookback);
+        self.look_beside(site, lookback).await?;
         let known = self.journal.read(|state| {
             let site = state.sites.get(site)?;
             Some((site.resume_late(lookback)?, site.ledger.clone()))
@@ -100,7 +101,7 @@ impl LiveUploader {
     fn tidy(&self, id: &SiteId, lookback: Lookback) {
         let change = self.journal.read(|state| {
             let site = state.sites.get(id)?;
-            let first = lookback.first(site.last_data?);
+            let first = lookback.first(front(site)?);
             match site.ledger_from {
                 // Nothing is known of the rows before the front: what it jumped over is a fill's.
                 None => Some(Change::Watched {
@@ -120,8 +121,8 @@ impl LiveUploader {
     }
 }
 
-/// The latest time that the live chain covers.
-fn front(site: &Site) -> Option<Time> {
+/// The latest time that the live chain covers: behind a jump it is later than any row that is stored.
+pub(super) fn front(site: &Site) -> Option<Time> {
     let reached = match site.live.cursor {
         Cursor::Row { time, .. } => Some(time),
         Cursor::Start | Cursor::File { .. } => None,
@@ -143,7 +144,7 @@ impl Late for Site {
             Cursor::Row { time, .. } => Some(*time),
             Cursor::Start | Cursor::File { .. } => None,
         });
-        let window_begins = just_before(lookback.first(self.last_data?).max(self.ledger_from?));
+        let window_begins = just_before(lookback.first(front(self)?).max(self.ledger_from?));
         let after = behind_holes.chain(self.floor).fold(window_begins, Time::max);
         let bounds = Bounds { until: live.passed.unwrap_or(live.cursor), window: Window::default() };
         let cursor = Cursor::Row { time: after, tie: Tie::None };

@@ -1,7 +1,5 @@
 //! What the sink holds of a site, on all its chains: for fills that send only what is missing.
 
-use std::collections::BTreeSet;
-
 use livecosmos_state::{ChainName, Cursor, Fill, Ledger, SiteId, Time};
 
 use super::adopt::{Found, Recent};
@@ -65,7 +63,7 @@ impl LiveUploader {
         let mut watched = None;
         if let (Some(lookback), Some(watermark)) = (self.settings.lookback, position.last_data) {
             let recent = Some(Recent { seconds: lookback.seconds, watermark: Some(watermark) });
-            for chain in self.chains_beside(site).await? {
+            for chain in self.keys_beside(site).await?.into_keys() {
                 let found = self.chain(site, &chain).catch_up(start(), recent).await?;
                 chains.push((chain, found));
             }
@@ -86,21 +84,8 @@ impl LiveUploader {
         Ok(position)
     }
 
-    /// The chains of the site in the sink, but for the live one.
-    pub(super) async fn chains_beside(&self, site: &SiteId) -> Result<BTreeSet<ChainName>, SiteError> {
-        let mut chains = BTreeSet::new();
-        let mut from = Some(String::new());
-        while let Some(page) = from {
-            let (keys, next) = self.page_of_site(site, &page).await?;
-            chains.extend(keys.into_iter().map(|(chain, _)| chain));
-            from = next;
-        }
-        chains.remove(&ChainName::LIVE);
-        Ok(chains)
-    }
-
     /// Objects of the site from `from` on, with their chains; and where the next page begins.
-    async fn page_of_site(
+    pub(super) async fn page_of_site(
         &self,
         site: &SiteId,
         from: &str,
@@ -121,11 +106,7 @@ impl LiveUploader {
     }
 
     async fn add_stored(&self, key: &str, fill: &Fill, stored: &mut Ledger) -> Result<(), SiteError> {
-        let look = || async {
-            let _permit = self.shared.in_flight.acquire().await;
-            self.sink.head(key).await
-        };
-        let facts = retry::until_settled(&self.settings.retry, &self.stop, look).await?;
+        let facts = self.facts_of(key).await?;
         let Some(facts) = facts.filter(|facts| may_hold(facts, fill)) else { return Ok(()) };
         for (time, print) in self.prints_of(key).await? {
             if in_reach(time, fill) {

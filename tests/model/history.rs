@@ -20,7 +20,7 @@ use livecosmos_state::{
     Window,
 };
 
-use crate::kind::Kind;
+use crate::kind::{Kind, Late};
 use crate::random::Random;
 use crate::shelf::{Crash, Faults, Files, Shelf, read_folder, shelf, write_folder};
 use crate::table::{Reader, Row, Table, time};
@@ -46,15 +46,33 @@ impl Tally {
     }
 }
 
-struct Watch(AtomicI64);
+/// Time goes by, and the clock may be wrong.
+struct Watch {
+    true_s: AtomicI64,
+    wrong_by_s: AtomicI64,
+}
+
+impl Watch {
+    fn go_on(&self, seconds: i64) {
+        self.true_s.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    fn set_wrong_by(&self, seconds: i64) {
+        self.wrong_by_s.store(seconds, Ordering::Relaxed);
+    }
+
+    fn true_s(&self) -> i64 {
+        self.true_s.load(Ordering::Relaxed)
+    }
+}
 
 impl Clock for Watch {
     fn now(&self) -> Time {
-        time(self.0.load(Ordering::Relaxed))
+        time(self.true_s() + self.wrong_by_s.load(Ordering::Relaxed))
     }
 
     fn uptime(&self) -> Duration {
-        Duration::from_secs(self.0.load(Ordering::Relaxed).unsigned_abs())
+        Duration::from_secs(self.true_s().unsigned_abs())
     }
 }
 
@@ -110,7 +128,7 @@ impl History {
             table: Table::default(),
             shelf: shelf(),
             daemons,
-            watch: Arc::new(Watch(AtomicI64::new(NOW_S))),
+            watch: Arc::new(Watch { true_s: AtomicI64::new(NOW_S), wrong_by_s: AtomicI64::new(0) }),
             next_id: 0,
             changed: BTreeSet::new(),
             backfills: 0,
@@ -123,12 +141,13 @@ impl History {
     pub(crate) async fn play(&mut self) -> Result<(), String> {
         let steps = 4 + self.random.below(10);
         for _ in 0..steps {
-            match self.random.below(12) {
+            match self.random.below(13) {
                 0..=3 => self.rows_appear(),
                 4 => self.a_row_changes(),
                 5 => self.time_passes(),
                 6 => self.a_state_is_lost_or_rolled_back(),
-                7 if !self.kind.finds_all_late => self.rows_are_asked_for().await?,
+                7 if self.kind.late == Late::AskedFor => self.rows_are_asked_for().await?,
+                8 => self.the_clock_is_set(),
                 _ => self.a_daemon_runs().await?,
             }
         }
@@ -139,7 +158,7 @@ impl History {
     fn rows_appear(&mut self) {
         let site = usize::try_from(self.random.below(3)).expect("a site");
         let count = 1 + self.random.below(9);
-        let now_s = self.watch.now().seconds;
+        let now_s = self.watch.true_s();
         // Fresh, late, a backlog, or from the future.
         let (what, first_s) = match self.random.below(8) {
             0..=2 => ("fresh rows", now_s - 60 * i64::try_from(count).expect("few")),
@@ -148,6 +167,11 @@ impl History {
                 ("old rows", now_s - 3 * DAY_S - i64::try_from(self.random.below(86_400)).expect("a day"))
             }
             _ => ("rows from the future", now_s + 3_600),
+        };
+        let newest = self.newest(site);
+        let first_s = match newest {
+            Some(newest) if self.kind.late == Late::None => first_s.max(newest + 60),
+            _ => first_s,
         };
         let step_s = if self.random.once_in(3) { 0 } else { 60 };
         let is_twice = self.random.once_in(4);
@@ -166,6 +190,12 @@ impl History {
             first_s - now_s,
             if is_twice { ", each twice" } else { "" }
         ));
+    }
+
+    /// The newest time that the table has of a site.
+    fn newest(&self, site: usize) -> Option<i64> {
+        let rows = self.table.0.lock().expect("no reader panics");
+        rows.iter().filter(|row| row.site == site).map(|row| row.time_s).max()
     }
 
     fn a_row_changes(&mut self) {
@@ -188,8 +218,17 @@ impl History {
 
     fn time_passes(&mut self) {
         let seconds = i64::try_from(self.random.below(30_000)).expect("some hours");
-        self.watch.0.fetch_add(seconds, Ordering::Relaxed);
+        self.watch.go_on(seconds);
         self.say(format!("{seconds} s pass"));
+    }
+
+    /// By days, back or forth; or right again.
+    fn the_clock_is_set(&mut self) {
+        let days = i64::try_from(self.random.below(21)).expect("some days") - 10;
+        let wrong_by_s = if self.random.once_in(2) { 0 } else { days * DAY_S };
+        self.watch.set_wrong_by(wrong_by_s);
+        self.tally.add("clocks set", 1);
+        self.say(format!("the clock is wrong by {wrong_by_s} s"));
     }
 
     fn a_state_is_lost_or_rolled_back(&mut self) {
@@ -212,7 +251,7 @@ impl History {
             _ => None,
         };
         let intrude_at =
-            (self.kind.finds_all_late && self.random.once_in(4)).then(|| 1 + self.random.below(15));
+            (self.kind.late != Late::AskedFor && self.random.once_in(4)).then(|| 1 + self.random.below(15));
         self.say(format!(
             "daemon {which} runs, {faults:?}, stops at {crash:?}, the other goes first at {intrude_at:?}"
         ));
@@ -238,7 +277,7 @@ impl History {
         for _ in 0..rounds {
             self.round(&uploader).await;
             if self.random.once_in(2) {
-                self.watch.0.fetch_add(700, Ordering::Relaxed);
+                self.watch.go_on(700);
             }
         }
         uploader.close().map_err(|error| error.to_string())?;
@@ -288,8 +327,9 @@ impl History {
 
     /// Nothing goes wrong any more, and all daemons come to their ends.
     async fn calm_down(&mut self) -> Result<(), String> {
-        self.watch.0.fetch_add(DAY_S / 2, Ordering::Relaxed);
-        if !self.kind.finds_all_late {
+        self.watch.set_wrong_by(0);
+        self.watch.go_on(DAY_S / 2);
+        if self.kind.late == Late::AskedFor {
             self.come_to_its_end(0).await?;
             self.ask_for_rows(Window::default()).await?;
             return self.come_to_its_end(0).await;
@@ -307,7 +347,7 @@ impl History {
         let mut rounds = 0;
         while self.round(&uploader).await {
             rounds += 1;
-            self.watch.0.fetch_add(700, Ordering::Relaxed);
+            self.watch.go_on(700);
             if rounds == CALM_ROUNDS_MAX {
                 return Err(self.told("it does not come to its end"));
             }
@@ -319,7 +359,7 @@ impl History {
 
     /// An operator asks for the rows of a span that the sink does not hold.
     async fn rows_are_asked_for(&mut self) -> Result<(), String> {
-        let now_s = self.watch.now().seconds;
+        let now_s = self.watch.true_s();
         let ago = |random: &mut Random| {
             let seconds = i64::try_from(random.below(4 * 86_400)).expect("some days");
             (!random.once_in(4)).then(|| time(now_s - seconds))
@@ -354,7 +394,7 @@ impl History {
     /// One of the two: the first is drawn as often as all others of `count` but one.
     fn draw_daemon(&mut self, count: u64) -> usize {
         let drawn = usize::from(self.random.below(count) == count - 1);
-        if self.kind.finds_all_late { drawn } else { 0 }
+        if self.kind.late == Late::AskedFor { 0 } else { drawn }
     }
 
     fn say(&mut self, line: String) {

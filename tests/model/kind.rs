@@ -13,20 +13,30 @@ pub(crate) struct Kind {
     pub(crate) batch_rows_max: usize,
     pub(crate) lookback: Option<Lookback>,
     pub(crate) catches_up: bool,
-    /// The window is longer than any history, and each row that comes late is due by itself. Otherwise it
-    /// is due once it is asked for; and there is one daemon, since another knows nothing of what was asked
+    pub(crate) late: Late,
+}
+
+/// What becomes of rows that come late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Late {
+    /// The window is longer than any history: they are due by themselves.
+    Found,
+    /// They are due once they are asked for. There is one daemon: another knows nothing of what was asked
     /// of the first.
-    pub(crate) finds_all_late: bool,
+    AskedFor,
+    /// There are none, and nobody looks for any: what a fill does not send is lost.
+    None,
 }
 
 impl Kind {
     pub(crate) fn draw(random: &mut Random) -> Self {
-        let finds_all_late = !random.once_in(3);
-        let seconds = match (finds_all_late, random.below(3)) {
-            (true, _) => Some(20 * DAY_S),
-            (false, 0) => None,
-            (false, 1) => Some(DAY_S / 4),
-            (false, _) => Some(2 * DAY_S),
+        let late = [Late::Found, Late::Found, Late::AskedFor, Late::None]
+            [usize::try_from(random.below(4)).expect("one of four")];
+        let seconds = match (late, random.below(3)) {
+            (Late::Found, _) => Some(20 * DAY_S),
+            (Late::AskedFor, 1) => Some(DAY_S / 4),
+            (Late::AskedFor, 2) => Some(2 * DAY_S),
+            (Late::AskedFor | Late::None, _) => None,
         };
         let has_tie = !random.once_in(3);
         // Without a tie a changed row cannot be told from another, and no configuration may ignore it.
@@ -36,12 +46,12 @@ impl Kind {
             batch_rows_max: 1 + usize::try_from(random.below(5)).expect("a small number"),
             lookback: seconds.map(|seconds| Lookback { seconds, sends_updates }),
             catches_up: !random.once_in(4),
-            finds_all_late,
+            late,
         }
     }
 
     /// Whether a row that changed is due again.
     pub(crate) fn sends_updates(&self) -> bool {
-        self.lookback.is_none_or(|lookback| lookback.sends_updates)
+        self.late != Late::None && self.lookback.is_none_or(|lookback| lookback.sends_updates)
     }
 }

@@ -81,13 +81,15 @@ impl Source for Reader {
                 return Err(Stopped.into());
             }
             let slot = batcher.slot(&id, intake)?;
+            let latest = start.now.seconds + FUTURE_TOLERANCE_S;
             let of_site = rows.iter().filter(|other| other.site == row.site);
-            batcher.set_newest(slot, of_site.map(|other| time(other.time_s)).max());
+            let newest = of_site.map(|other| other.time_s).max().filter(|newest| *newest <= latest);
+            batcher.set_newest(slot, newest.map(time));
             let (at, tie) = (time(row.time_s), self.tie(row));
             if !is_due(batcher.resume(slot), at, &tie) {
                 continue;
             }
-            if row.time_s > start.now.seconds + FUTURE_TOLERANCE_S {
+            if !start.is_bounded && row.time_s > latest {
                 pass.future_rows += 1;
                 continue;
             }

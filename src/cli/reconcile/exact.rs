@@ -115,7 +115,7 @@ mod tests {
         ];
         let mixed = [day(2), day(3), day(4)].into();
         let tally = BTreeMap::from([(site.clone(), SiteTally { mixed, ..SiteTally::default() })]);
-        let of_site = SiteCompared { last_data: None, days: days_of_site };
+        let of_site = SiteCompared { last_data: None, cut_before: None, days: days_of_site };
         let mut compared = Compared {
             sites: BTreeMap::from([(site.clone(), of_site)]),
             rejected_rows: 0,

@@ -133,7 +133,7 @@ mod tests {
                 is_exact: true,
             }
         };
-        SiteCompared { last_data: None, days: missing.iter().map(day).collect() }
+        SiteCompared { last_data: None, cut_before: None, days: missing.iter().map(day).collect() }
     }
 
     fn shown(missing: &[i64]) -> Vec<String> {

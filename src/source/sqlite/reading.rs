@@ -169,7 +169,7 @@ impl<'a> Reading<'a> {
             if !resume.paused {
                 let storage = listed.storage.unwrap_or(Storage::Mixed);
                 let newest = self.instants.read((&listed.last).into()).ok();
-                self.batcher.set_newest(slot, newest.map(|newest| newest.time));
+                self.batcher.set_newest(slot, newest.and_then(|newest| self.newest_due(newest.time)));
                 let range = Range::of(&resume, storage, self.instants);
                 due.push(Due { slot, resume, stored: listed.stored, range });
             }

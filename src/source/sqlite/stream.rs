@@ -26,6 +26,14 @@ pub(super) struct Layout<'t> {
     pub(super) roles: Vec<Role>,
 }
 
+/// Why a row is not sent yet.
+enum HeldBack {
+    /// Its time lies in the future.
+    Future,
+    /// Others with earlier times may still come.
+    Unsettled,
+}
+
 /// Where the next row of a site must not lie before.
 struct Last {
     slot: Slot,
@@ -108,13 +116,16 @@ impl Reading<'_> {
         if resume.paused || !is_due(resume, read.time, &tie) {
             return Ok(None);
         }
-        if read.time > clock::shift(self.start.now, self.shape.future_tolerance_s) {
-            self.pass.future_rows += 1;
-            return Ok(None);
-        }
-        if self.shape.settle_s > 0 && read.time > clock::shift(self.start.now, -self.shape.settle_s) {
-            self.left_something = true;
-            return Ok(None);
+        match self.held_back(read.time) {
+            Some(HeldBack::Future) => {
+                self.pass.future_rows += 1;
+                return Ok(None);
+            }
+            Some(HeldBack::Unsettled) => {
+                self.left_something = true;
+                return Ok(None);
+            }
+            None => {}
         }
         let cursor = Cursor::Row { time: read.time, tie: tie.clone() };
         let rows = self.batcher.begin_row(slot, &layout.schema, &cursor, self.intake)?;
@@ -131,6 +142,30 @@ impl Reading<'_> {
         self.pass.bytes_read += (rows.value_bytes() - held_bytes) as u64;
         self.batcher.end_row(slot, read, cursor);
         Ok(Some((read.time, tie)))
+    }
+
+    /// Whether a row of this time is not sent yet. What lies within bounds was passed by the live chain: it is
+    /// sent whatever the clock says now, or a fill would end without it.
+    fn held_back(&self, time: Time) -> Option<HeldBack> {
+        if self.start.is_bounded {
+            return None;
+        }
+        if time > clock::shift(self.start.now, self.shape.future_tolerance_s) {
+            return Some(HeldBack::Future);
+        }
+        let is_settled =
+            self.shape.settle_s == 0 || time <= clock::shift(self.start.now, -self.shape.settle_s);
+        (!is_settled).then_some(HeldBack::Unsettled)
+    }
+
+    /// The newest time of a site that a pass may come to, if `newest` is the newest it has: none where that
+    /// lies in the future, for what lies before it is not known.
+    pub(super) fn newest_due(&self, newest: Time) -> Option<Time> {
+        match self.held_back(newest) {
+            Some(HeldBack::Future) => None,
+            Some(HeldBack::Unsettled) => Some(clock::shift(self.start.now, -self.shape.settle_s)),
+            None => Some(newest),
+        }
     }
 
     /// Rejects a row without a time or a site: no cursor ever passes it, so that one beyond the limit

@@ -8,11 +8,13 @@ use crate::source::sqlite::{self, SqliteSource, TimeUnit};
 pub(super) struct Station {
     pub(super) world: World,
     batch_rows_max: usize,
+    pub(super) settle_s: i64,
 }
 
 impl Station {
     pub(super) fn new() -> Self {
-        let station = Self { world: World { folder: tempfile::tempdir().unwrap() }, batch_rows_max: 3 };
+        let station =
+            Self { world: World { folder: tempfile::tempdir().unwrap() }, batch_rows_max: 3, settle_s: 0 };
         station.sql("CREATE TABLE T (ID INTEGER PRIMARY KEY, SITE TEXT, TIME INTEGER, VALUE INTEGER)");
         station.sql("CREATE INDEX T_BY_SITE ON T (SITE, TIME)");
         station
@@ -41,7 +43,7 @@ impl Station {
 
     pub(super) fn source(&self) -> Box<dyn Source> {
         let limits = Limits { batch_rows_max: self.batch_rows_max, ..shape().limits };
-        let shape = TableShape { limits, tie_column: Some("ID".into()), ..shape() };
+        let shape = TableShape { limits, tie_column: Some("ID".into()), settle_s: self.settle_s, ..shape() };
         let settings = sqlite::Settings { path: self.path(), time_unit: TimeUnit::Seconds };
         Box::new(SqliteSource::open(settings, shape).unwrap())
     }

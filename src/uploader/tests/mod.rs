@@ -2,7 +2,9 @@
 //! and lost states, two writers. The sink is a shelf that can be copied at any moment, which no server
 //! offers; everything else is the real thing.
 
+mod beside;
 mod catch_up;
+mod holes;
 mod late;
 
 use std::collections::{BTreeMap, BTreeSet};
