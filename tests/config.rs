@@ -128,6 +128,18 @@ fn a_table_overrides_any_key_of_a_section_and_leaves_the_others() {
 }
 
 #[test]
+fn fills_have_their_share_of_the_puts_and_one_at_least() {
+    let fills_max = |lines: &str| {
+        let config = load(&format!("{LEAST}{lines}")).unwrap();
+        config.table("LEVEL1_X").unwrap().upload.fills_max
+    };
+    assert_eq!(fills_max(""), 4);
+    assert_eq!(fills_max("upload.in_flight_max = 12\nupload.fill_share = 0.5\n"), 6);
+    assert_eq!(fills_max("upload.in_flight_max = 12\nupload.fill_share = 0.01\n"), 1);
+    assert_eq!(fills_max("upload.in_flight_max = 256\nupload.fill_share = 1.0\n"), 16);
+}
+
+#[test]
 fn an_s3_sink_takes_its_settings_from_its_own_table() {
     let s3 = r#"url = "s3://bucket/in/{live_table}"
         [sink.s3]

@@ -133,3 +133,19 @@ impl Lookback {
         shift(watermark, -self.seconds)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_rows_that_are_alike_as_many_pass_as_the_ledger_lacks() {
+        let (time, print) = (Time::new(100, 0).unwrap(), Fingerprint { row: 7, version: 1 });
+        let mut ledger = Ledger::default();
+        ledger.insert(time, print);
+        ledger.insert(time, print);
+        let mut sieve = Sieve::new(ledger, None, true);
+        let passes: Vec<bool> = (0..4).map(|_| sieve.passes(time, print)).collect();
+        assert_eq!(passes, [false, false, true, true]);
+    }
+}

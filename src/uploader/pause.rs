@@ -78,3 +78,22 @@ impl Pauses {
         self.sites.is_empty() && !self.behind
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(uptime_s: u64) -> Moment {
+        Moment { time: Time::MIN, uptime: Duration::from_secs(uptime_s) }
+    }
+
+    #[test]
+    fn a_site_that_keeps_failing_waits_longer_each_time_up_to_ten_minutes() {
+        let (site, mut pauses) = (SiteId::parse("A").unwrap(), Pauses::default());
+        for wait_s in [5, 10, 20, 40, 80, 160, 320, 600, 600, 600, 600, 600, 600] {
+            pauses.fail(&site, at(1_000));
+            assert!(pauses.is_paused(&site, at(1_000 + wait_s - 1)), "{wait_s}");
+            assert!(!pauses.is_paused(&site, at(1_000 + wait_s)), "{wait_s}");
+        }
+    }
+}

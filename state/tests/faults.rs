@@ -464,3 +464,15 @@ fn a_queue_that_is_full_refuses_at_once() {
     assert!(number == 1 && matches!(answer, Err(CommitError::QueueFull { .. })));
     assert!(matches!(stop_at_once(running.writer), Err(CommitError::Full { .. })));
 }
+
+#[test]
+fn a_file_that_is_in_the_way_of_a_new_one_has_no_part_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (temp, aside) = (dir.path().join("temp"), dir.path().join("aside"));
+    fs::write(&temp, "failed").unwrap();
+    fs::hard_link(&temp, &aside).unwrap();
+    let mut file = RealDisk.create(&temp).unwrap();
+    file.write_all(b"new").unwrap();
+    file.sync().unwrap();
+    assert_eq!((fs::read(&temp).unwrap(), fs::read(&aside).unwrap()), (b"new".into(), b"failed".into()));
+}

@@ -136,13 +136,14 @@ impl Shelf {
 
     /// The world between two effects.
     fn crash_point(&self) {
-        let objects = self.objects().clone();
+        // Nothing is stored meanwhile, or the state could know of an object that the copy lacks.
+        let objects = self.objects();
         let mut inner = self.inner();
         let is_it = matches!(inner.crash_at, Some(Crash::Request(at)) if at <= inner.requests);
         if inner.crash.is_none() && is_it {
             let files = read_folder(&inner.state_dir);
             inner.log.push("    -- the process stops here".to_owned());
-            inner.crash = Some((objects, files));
+            inner.crash = Some((objects.clone(), files));
         }
     }
 }

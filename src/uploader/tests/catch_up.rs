@@ -1,6 +1,8 @@
 //! A backlog that the live chain jumps over: its rows and the fresh ones are stored once, whenever the
 //! process dies and whatever becomes of the state.
 
+use livecosmos_state::{Chain, Fill, Window};
+
 use super::*;
 use crate::source::sqlite::{self, SqliteSource, TimeUnit};
 
@@ -8,14 +10,25 @@ use crate::source::sqlite::{self, SqliteSource, TimeUnit};
 pub(super) struct Station {
     pub(super) world: World,
     batch_rows_max: usize,
+    tie_column: Option<String>,
     pub(super) settle_s: i64,
 }
 
 impl Station {
     pub(super) fn new() -> Self {
-        let station =
-            Self { world: World { folder: tempfile::tempdir().unwrap() }, batch_rows_max: 3, settle_s: 0 };
-        station.sql("CREATE TABLE T (ID INTEGER PRIMARY KEY, SITE TEXT, TIME INTEGER, VALUE INTEGER)");
+        Self::with_columns("ID INTEGER PRIMARY KEY, SITE TEXT, TIME INTEGER, VALUE INTEGER", Some("ID"))
+    }
+
+    /// Nothing but their values tells its rows apart.
+    pub(super) fn without_a_tie() -> Self {
+        Self::with_columns("SITE TEXT, TIME INTEGER, VALUE INTEGER", None)
+    }
+
+    fn with_columns(columns: &str, tie_column: Option<&str>) -> Self {
+        let world = World { folder: tempfile::tempdir().unwrap() };
+        let tie_column = tie_column.map(str::to_owned);
+        let station = Self { world, batch_rows_max: 3, tie_column, settle_s: 0 };
+        station.sql(&format!("CREATE TABLE T ({columns})"));
         station.sql("CREATE INDEX T_BY_SITE ON T (SITE, TIME)");
         station
     }
@@ -43,7 +56,8 @@ impl Station {
 
     pub(super) fn source(&self) -> Box<dyn Source> {
         let limits = Limits { batch_rows_max: self.batch_rows_max, ..shape().limits };
-        let shape = TableShape { limits, tie_column: Some("ID".into()), settle_s: self.settle_s, ..shape() };
+        let tie_column = self.tie_column.clone();
+        let shape = TableShape { limits, tie_column, settle_s: self.settle_s, ..shape() };
         let settings = sqlite::Settings { path: self.path(), time_unit: TimeUnit::Seconds };
         Box::new(SqliteSource::open(settings, shape).unwrap())
     }
@@ -71,6 +85,12 @@ impl Station {
             last = Some(site);
         }
     }
+}
+
+/// A fill of everything up to `until`.
+pub(super) fn fill_up_to(until: Cursor, kind: FillKind) -> Fill {
+    let since = Time::new(NOW_S, 0).unwrap();
+    Fill { kind, since, after: Cursor::Start, until, window: Window::default(), chain: Chain::new() }
 }
 
 fn splitting() -> Settings {
@@ -213,4 +233,142 @@ async fn an_old_backlog_that_arrives_piece_by_piece_in_its_order_is_sent() {
     }
     let filled = keys_of(&shelf.objects.lock().unwrap(), "catchup-00000000000000000000");
     assert!(!filled.is_empty(), "the live chain never jumped: it proves nothing");
+}
+
+/// The catch-up fills of site A in the sink, with the rows of each of their objects.
+fn fills_of_a(objects: &Objects) -> BTreeMap<String, Vec<u64>> {
+    let mut fills = BTreeMap::<String, Vec<u64>>::new();
+    for object in objects.values().filter(|object| object.facts.site.as_str() == "A") {
+        let chain = object.facts.chain.as_str();
+        if chain.starts_with("catchup-") {
+            fills.entry(chain.to_owned()).or_default().push(object.facts.rows);
+        }
+    }
+    fills
+}
+
+fn site(id: &str) -> SiteId {
+    SiteId::parse(id).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_rows_that_fill_no_batch_are_no_backlog_though_a_row_of_the_future_waits_behind_them() {
+    let station = Station::new();
+    station.add("A", 86_400, 0..2);
+    station.add("A", -7_200, 2..3);
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    let mut following = station.open(&state_dir, shelf.clone(), splitting());
+    following.run_to_the_end().await;
+    assert!(!following.uploader.has_fills());
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), [0, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_object_of_a_fill_says_that_the_hole_is_full() {
+    for vanish in [false, true] {
+        let station = Station::new();
+        station.add("A", 86_400, 0..10);
+        station.add("A", 600, 10..11);
+        let state_dir = station.world.state_dir("state");
+        let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+        let mut following = station.open(&state_dir, shelf.clone(), splitting());
+        following.run_to_the_end().await;
+        let until = following.uploader.state().sites[&site("A")].fills.values().next().unwrap().until.clone();
+        if vanish {
+            station.sql("DELETE FROM T WHERE VALUE BETWEEN 3 AND 9");
+        }
+        station.work_off(&following).await;
+        let objects = shelf.objects.lock().unwrap().clone();
+        let fill = fills_of_a(&objects).into_values().next().unwrap();
+        // Where rows are left, no object is there for the sake of the end alone.
+        assert_eq!(fill, if vanish { vec![0] } else { vec![3, 3, 1] }, "vanish: {vanish}");
+        let last = objects.values().rfind(|object| object.facts.chain.as_str().starts_with("catchup-"));
+        assert_eq!(*last.unwrap().facts.successor(), until, "vanish: {vanish}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_whose_fill_is_under_way_or_has_failed_leaves_the_turn_to_others() {
+    let station = backlog();
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    let mut following = station.open(&state_dir, shelf.clone(), splitting());
+    following.run_to_the_end().await;
+    let uploader = &following.uploader;
+    let (nobody, a) = (BTreeSet::new(), BTreeSet::from([site("A")]));
+    assert_eq!(uploader.next_fill(None, &nobody), Some(site("A")));
+    assert_eq!(uploader.next_fill(None, &a), Some(site("B")), "A is under way");
+    uploader.put_off_fill(&site("A"), PassError::Reader("it died".into()));
+    assert_eq!(uploader.next_fill(None, &nobody), Some(site("B")), "A waits for its next try");
+    following.wait_out_pauses();
+    assert_eq!(uploader.next_fill(None, &nobody), Some(site("A")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_falls_behind_again_and_again_leaves_a_bounded_number_of_holes_filled_oldest_first() {
+    let station = Station::new();
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    let mut following = station.open(&state_dir, shelf.clone(), splitting());
+    for piece in 0..20_u32 {
+        let first_s = 864_000 - 60 * 10 * i64::from(piece);
+        station.add("A", first_s, 10 * piece..10 * (piece + 1));
+        following.run_to_the_end().await;
+    }
+    let holes = following.uploader.state().sites[&site("A")].fills.len();
+    assert_eq!(holes, 16);
+    following.uploader.fill(station.source(), &site("A")).await;
+    let begun = fills_of_a(&shelf.objects.lock().unwrap());
+    assert_eq!(begun.keys().collect::<Vec<_>>(), ["catchup-00000000000000000000"]);
+    station.work_off(&following).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..200).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_a_backlog_that_the_sink_refuses_is_passed_over_and_kept() {
+    let station = Station::new();
+    station.add("A", 86_400, 0..20);
+    station.add("A", 600, 20..21);
+    let state_dir = station.world.state_dir("state");
+    let refused = AtomicU64::new(0);
+    // The batch with the row, the row by itself, and then a while of nothing.
+    let script: Script = Box::new(move |key, _| {
+        let is_it = key.ends_with("catchup-00000000000000000000.00000000000000000001.ndjson");
+        match if is_it { refused.fetch_add(1, Ordering::Relaxed) } else { u64::MAX } {
+            0 | 1 => Fate::Refused,
+            2 => Fate::Denied,
+            _ => Fate::Fine,
+        }
+    });
+    let shelf = Shelf::new(&state_dir, Objects::new(), script);
+    let mut following = station.open(&state_dir, shelf.clone(), splitting());
+    following.run_to_the_end().await;
+    for _ in 0..3 {
+        following.uploader.fill(station.source(), &site("A")).await;
+        following.wait_out_pauses();
+    }
+    station.work_off(&following).await;
+    let due: Vec<u32> = (0..21).filter(|n| *n != 6).collect();
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), due);
+    assert_eq!(following.uploader.quarantined().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_takes_no_row_for_stored_because_one_like_it_was_sent_again() {
+    let station = Station::without_a_tie();
+    station.add("A", 86_400, 0..3);
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    let mut following = station.open(&state_dir, shelf.clone(), settings());
+    following.run_to_the_end().await;
+    let until = following.uploader.state().sites[&site("A")].live.cursor.clone();
+    let chains = [("rewind-1", FillKind::Resend, 0), ("backfill-1", FillKind::Backfill, 1)];
+    for (chain, kind, rows) in chains {
+        station.add("A", 86_400, 0..rows);
+        let chain = ChainName::parse(chain).unwrap();
+        following.uploader.begin_fill(site("A"), chain, fill_up_to(until.clone(), kind)).await.unwrap();
+        station.work_off(&following).await;
+    }
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), [0, 0, 0, 1, 1, 2, 2]);
 }

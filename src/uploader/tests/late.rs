@@ -1,6 +1,6 @@
 //! Rows that come late, or are changed: sent once, whenever the process dies.
 
-use super::catch_up::Station;
+use super::catch_up::{Station, fill_up_to};
 use super::*;
 
 const LOOKBACK: Lookback = Lookback { seconds: 86_400, sends_updates: true };
@@ -167,4 +167,184 @@ async fn late_rows_are_found_beside_a_backlog_and_none_of_it_is_taken_for_late()
         }
         assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..63).collect::<Vec<_>>(), "crash {number}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_is_late_from_the_first_instant_of_the_window_on_and_not_before() {
+    let station = Station::new();
+    station.add("A", 10_000, 0..1);
+    station.add("A", 600, 1..2);
+    let settings = Settings { lookback: Some(Lookback { seconds: 3_600, ..LOOKBACK }), ..looking_back() };
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    follow(&station, &state_dir, shelf.clone(), settings.clone()).await;
+    station.add("A", 4_200, 2..3);
+    station.add("A", 4_201, 3..4);
+    follow(&station, &state_dir, shelf.clone(), settings.clone()).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), [0, 1, 2]);
+    let lost = station.world.state_dir("lost");
+    follow(&station, &lost, shelf.clone(), settings).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), [0, 1, 2], "after the state was lost");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_longer_lookback_takes_nothing_for_late_that_was_forgotten() {
+    let station = Station::new();
+    station.add("A", 20_000, 0..100);
+    station.add("A", 600, 100..103);
+    let short = Settings { lookback: Some(Lookback { seconds: 3_600, ..LOOKBACK }), ..looking_back() };
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    follow(&station, &state_dir, shelf.clone(), short).await;
+    follow(&station, &state_dir, shelf.clone(), looking_back()).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..103).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hours_that_the_window_has_left_are_no_longer_in_the_ledger() {
+    let station = Station::new();
+    station.add("A", 40_000, 0..1);
+    let settings = Settings { lookback: Some(Lookback { seconds: 3_600, ..LOOKBACK }), ..looking_back() };
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    let mut following = station.open(&state_dir, shelf.clone(), settings);
+    catch_up(&station, &mut following).await;
+    let rows = |following: &Following| {
+        following.uploader.state().sites.values().map(|site| site.ledger.len()).sum::<usize>()
+    };
+    assert_eq!(rows(&following), 1);
+    station.add("A", 600, 1..2);
+    catch_up(&station, &mut following).await;
+    assert_eq!(rows(&following), 1, "the newer one alone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_row_whose_put_fails_is_sent_by_a_later_look_though_the_table_rests() {
+    let station = Station::new();
+    station.add("A", 3_600, 0..5);
+    let state_dir = station.world.state_dir("state");
+    let expired = Arc::new(AtomicBool::new(false));
+    let shelf = Shelf::new(&state_dir, Objects::new(), denied_while(&expired));
+    let mut following = station.open(&state_dir, shelf.clone(), looking_back());
+    catch_up(&station, &mut following).await;
+    station.add("A", 3_590, 5..6);
+    expired.store(true, Ordering::Relaxed);
+    let (source, report) = following.uploader.late(station.source(), None).await;
+    assert!(matches!(report.error, Some(PassError::Sink(SinkError::Denied(_)))), "{report:?}");
+    expired.store(false, Ordering::Relaxed);
+    following.wait_out_pauses();
+    let mut source = source;
+    for _ in 0..3 {
+        let report;
+        (source, report) = following.uploader.late(source.unwrap(), None).await;
+        assert!(report.error.is_none() && report.failures.is_empty(), "{report:?}");
+    }
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..6).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_came_late_into_a_hole_is_found_once_the_hole_is_full_though_the_table_rests() {
+    let station = Station::new();
+    station.add("A", 86_000, 0..70);
+    station.add("A", 600, 70..73);
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    let settings = Settings { catch_up_after_s: Some(3_600), ..looking_back() };
+    let mut following = station.open(&state_dir, shelf.clone(), settings);
+    following.run_to_the_end().await;
+    let a = SiteId::parse("A").unwrap();
+    following.uploader.fill(station.source(), &a).await;
+    assert!(following.uploader.has_fills(), "one turn is not enough");
+    station.add("A", 85_990, 73..74);
+    let (source, _) = following.uploader.late(station.source(), None).await;
+    assert!(!stored(&shelf.objects.lock().unwrap()).contains(&73), "what a fill may still send is not late");
+    station.work_off(&following).await;
+    let mut source = source;
+    for _ in 0..3 {
+        (source, _) = following.uploader.late(source.unwrap(), None).await;
+    }
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..74).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_like_one_that_was_sent_again_is_sent_as_well() {
+    let station = Station::without_a_tie();
+    station.add("A", 3_600, 0..3);
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    let settings = Settings { tie_column: None, ..looking_back() };
+    let mut following = station.open(&state_dir, shelf.clone(), settings);
+    catch_up(&station, &mut following).await;
+    let a = SiteId::parse("A").unwrap();
+    let until = following.uploader.state().sites[&a].live.cursor.clone();
+    let fill = fill_up_to(until, FillKind::Resend);
+    following.uploader.begin_fill(a, ChainName::parse("rewind-1").unwrap(), fill).await.unwrap();
+    catch_up(&station, &mut following).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), [0, 0, 1, 1, 2, 2]);
+    station.add("A", 3_600, 0..1);
+    for _ in 0..2 {
+        catch_up(&station, &mut following).await;
+    }
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), [0, 0, 0, 1, 1, 2, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_row_is_passed_over_for_good_and_what_comes_late_before_it_is_found() {
+    let station = Station::new();
+    station.add("A", 3_600, 0..7);
+    let state_dir = station.world.state_dir("state");
+    let refused = AtomicBool::new(false);
+    let script: Script = Box::new(move |key, _| {
+        let is_it = key == "A/T/00000000000000000002.ndjson" && !refused.swap(true, Ordering::Relaxed);
+        if is_it { Fate::Refused } else { Fate::Fine }
+    });
+    let shelf = Shelf::new(&state_dir, Objects::new(), script);
+    let mut following = station.open(&state_dir, shelf.clone(), looking_back());
+    catch_up(&station, &mut following).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..6).collect::<Vec<_>>());
+    following.uploader.give_back_unread().unwrap();
+    assert_eq!(following.uploader.quarantined().unwrap().len(), 1, "it is passed, and stays");
+    following.uploader.close().unwrap();
+    drop(following);
+    // Between the last row that is stored and the one that was refused.
+    station.add("A", 3_270, 7..8);
+    follow(&station, &state_dir, shelf.clone(), looking_back()).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), [0, 1, 2, 3, 4, 5, 7]);
+    for fresh in 8..10 {
+        station.add("A", 600 - 60 * i64::from(fresh), fresh..fresh + 1);
+        follow(&station, &state_dir, shelf.clone(), looking_back()).await;
+    }
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), [0, 1, 2, 3, 4, 5, 7, 8, 9]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_before_the_floor_of_a_first_run_are_not_late() {
+    let station = Station::new();
+    station.add("A", 7_200, 0..2);
+    station.add("A", 600, 2..4);
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    let settings = Settings { fallback: Fallback::Before { seconds: 3_600 }, ..looking_back() };
+    follow(&station, &state_dir, shelf.clone(), settings.clone()).await;
+    station.add("A", 1_200, 4..5);
+    follow(&station, &state_dir, shelf.clone(), settings).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), [2, 3, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_another_writer_stored_before_it_changed_is_sent_as_it_is_now() {
+    let station = Station::new();
+    station.add("A", 3_600, 0..3);
+    let (one_dir, other_dir) = (station.world.state_dir("one"), station.world.state_dir("other"));
+    let shelf = Shelf::new(&one_dir, Objects::new(), all_fine());
+    let mut one = station.open(&one_dir, shelf.clone(), looking_back());
+    let mut other = station.open(&other_dir, shelf.clone(), looking_back());
+    catch_up(&station, &mut one).await;
+    catch_up(&station, &mut other).await;
+    // Both know the chain to its end. The same rows, in one object of the same span, but not the same bytes.
+    station.add("A", 600, 3..6);
+    one.run_to_the_end().await;
+    station.sql("UPDATE T SET VALUE = 77 WHERE VALUE = 4");
+    catch_up(&station, &mut other).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), [0, 1, 2, 3, 4, 5, 77]);
 }

@@ -59,8 +59,9 @@ impl Shelf {
     }
 
     fn remember_crash(&self) {
-        let objects = self.objects.lock().unwrap().clone();
-        self.crashes.lock().unwrap().push((objects, read_folder(&self.state_dir)));
+        // Nothing is stored meanwhile, or the state could know of an object that the copy lacks.
+        let objects = self.objects.lock().unwrap();
+        self.crashes.lock().unwrap().push((objects.clone(), read_folder(&self.state_dir)));
     }
 }
 
@@ -577,4 +578,120 @@ async fn a_row_that_can_be_neither_sent_nor_kept_holds_up_its_own_site_alone() {
     assert!(report.error.is_none() && report.failures.is_empty(), "{report:?}");
     assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..30).chain(33..42).collect::<Vec<_>>());
     assert!(std::fs::read_to_string(&quarantine).unwrap().contains("no time at all"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_quarantine_holds_up_what_is_covered_for_a_row_of_no_site_too() {
+    let world = World::with_rows(&rows(0, 30));
+    world.append(",2025-01-01 00:00:00,30\n");
+    let state_dir = world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    // Nothing can be appended to a directory.
+    let quarantine = state_dir.join("T.quarantine.ndjson");
+    let mut following = world.open(&state_dir, shelf.clone(), settings());
+    std::fs::create_dir(&quarantine).unwrap();
+    let report = following.run_to_the_end().await;
+    assert!(matches!(report.error, Some(PassError::Quarantine(_))), "{report:?}");
+    following.uploader.close().unwrap();
+    drop(following);
+
+    std::fs::remove_dir(&quarantine).unwrap();
+    world.follow(&state_dir, shelf.clone()).await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..30).collect::<Vec<_>>());
+    assert_eq!(std::fs::read_to_string(&quarantine).unwrap().lines().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_site_that_waits_are_read_again_once_it_is_due_and_after_a_restart() {
+    for restarts in [false, true] {
+        let world = World::with_rows(&rows(0, 6));
+        let state_dir = world.state_dir("state");
+        let is_away = Arc::new(AtomicBool::new(false));
+        let away = Arc::clone(&is_away);
+        let script: Script = Box::new(move |key, _| {
+            let is_lost = key.starts_with("B/") && away.load(Ordering::Relaxed);
+            if is_lost { Fate::RequestLost } else { Fate::Fine }
+        });
+        let shelf = Shelf::new(&state_dir, Objects::new(), script);
+        let retry = RetryPolicy { wait_total_max: Duration::from_millis(2), ..settings().retry };
+        let settings = Settings { retry, ..settings() };
+        let mut following = world.open(&state_dir, shelf.clone(), settings.clone());
+        following.run_to_the_end().await;
+        is_away.store(true, Ordering::Relaxed);
+        world.append(&rows(6, 6).concat());
+        assert_eq!(following.run_to_the_end().await.failures.len(), 1);
+        for piece in 2..4 {
+            world.append(&rows(6 * piece, 6).concat());
+            assert!(following.run_to_the_end().await.failures.is_empty(), "B waits, and is passed over");
+        }
+        is_away.store(false, Ordering::Relaxed);
+        if restarts {
+            following.uploader.close().unwrap();
+            drop(following);
+            following = world.open(&state_dir, shelf.clone(), settings);
+        }
+        following.wait_out_pauses();
+        following.run_to_the_end().await;
+        assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..24).collect::<Vec<_>>(), "{restarts}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_row_that_is_not_passed_is_given_back_unless_its_file_is_gone() {
+    for is_gone in [false, true] {
+        let world = World::with_rows(&rows(0, 30));
+        world.append("A,no time at all,30\n");
+        let state_dir = world.state_dir("state");
+        // A site that fails keeps the file from being covered.
+        let script: Script = Box::new(|key, _| if key.starts_with("B/") { Fate::Denied } else { Fate::Fine });
+        let shelf = Shelf::new(&state_dir, Objects::new(), script);
+        let mut following = world.open(&state_dir, shelf.clone(), settings());
+        for _ in 0..3 {
+            following.run_to_the_end().await;
+        }
+        assert_eq!(following.uploader.quarantined().unwrap().len(), 1);
+        if is_gone {
+            std::fs::remove_file(world.folder.path().join("rows.csv")).unwrap();
+        }
+        following.uploader.give_back_unread().unwrap();
+        assert_eq!(following.uploader.quarantined().unwrap().len(), usize::from(is_gone), "{is_gone}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_row_is_durable_before_its_chain_has_passed_it() {
+    let world =
+        World::with_rows(&["A,2025-01-01 00:00:00,0\n".to_owned(), "A,no time at all,1\n".to_owned()]);
+    world.append("A,2025-01-01 00:02:00,2\nA,2025-01-01 00:03:00,3\n");
+    let state_dir = world.state_dir("state");
+    let uploader = Arc::new(std::sync::OnceLock::<Arc<LiveUploader>>::new());
+    let (asked, synced) = (Arc::clone(&uploader), Arc::new(Mutex::new(Vec::new())));
+    let seen = Arc::clone(&synced);
+    // Batches of one row: before the second lies a row without a time, and it is refused itself.
+    let script: Script = Box::new(move |_, put| {
+        seen.lock().unwrap().push(asked.get().unwrap().quarantine().is_synced());
+        if put == 1 { Fate::Refused } else { Fate::Fine }
+    });
+    let shelf = Shelf::new(&state_dir, Objects::new(), script);
+    let mut following = world.open_with(&state_dir, shelf.clone(), settings(), 1);
+    assert!(uploader.set(Arc::clone(&following.uploader)).is_ok());
+    following.run_to_the_end().await;
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), [0, 3]);
+    assert_eq!(following.uploader.quarantined().unwrap().len(), 2);
+    assert_eq!(synced.lock().unwrap()[1..], [true, true], "at the second put, and at the third");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_row_is_durable_before_its_file_is_covered() {
+    let world = World::with_rows(&rows(0, 6));
+    let state_dir = world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    let mut following = world.open(&state_dir, shelf.clone(), settings());
+    following.run_to_the_end().await;
+    // No batch follows it.
+    world.append("A,no time at all,6\n");
+    let report = following.run_to_the_end().await;
+    assert_eq!(report.source.files, following.uploader.state().files);
+    assert_eq!(following.uploader.quarantined().unwrap().len(), 1);
+    assert!(following.uploader.quarantine().is_synced());
 }

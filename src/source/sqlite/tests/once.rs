@@ -319,3 +319,18 @@ proptest! {
         prop_assert_eq!(recorder.rejects.len(), 0);
     }
 }
+
+#[test]
+fn rows_that_have_not_settled_come_when_they_have_though_the_table_rests() {
+    let database = Database::usual();
+    for time in ["2025-01-01T00:00:00", "2025-12-31T23:59:30"] {
+        database.insert("A", time);
+    }
+    let shape = TableShape { settle_s: 60, ..shape() };
+    let (mut source, mut recorder) = (database.open(shape).unwrap(), Recorder::default());
+    let at = |now: &str| Start { now: now.parse().unwrap(), ..start() };
+    source.pass(&at("2026-01-01T00:00:00Z"), &mut recorder).unwrap();
+    assert_eq!(recorder.take(), ["A 2025-01-01T00:00:00Z"]);
+    source.pass(&at("2026-01-01T00:00:31Z"), &mut recorder).unwrap();
+    assert_eq!(recorder.take(), ["A 2025-12-31T23:59:30Z"]);
+}
