@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use livecosmos_state::OpenError;
 
+use crate::quarantine::QuarantineError;
 use crate::sink::SinkError;
 use crate::source::SourceError;
 
@@ -16,7 +17,7 @@ pub enum Exit {
     Unexpected = 1,
     /// The command line cannot be understood.
     Usage = 2,
-    /// A one-shot run stored what it could, and some sites failed.
+    /// What could be done is done: some sites failed or are not done, or something was found that is wrong.
     SitesFailed = 3,
     /// State and backup are both unreadable.
     StateCorrupt = 65,
@@ -56,6 +57,18 @@ impl From<&SinkError> for Exit {
             SinkError::Refused(_) => Self::SitesFailed,
             SinkError::Denied(_) => Self::Denied,
             SinkError::Fatal(_) => Self::Config,
+        }
+    }
+}
+
+impl From<&QuarantineError> for Exit {
+    fn from(error: &QuarantineError) -> Self {
+        match error {
+            QuarantineError::NoFile { .. } => Self::Config,
+            QuarantineError::Unreadable { .. }
+            | QuarantineError::Io { .. }
+            | QuarantineError::Full { .. }
+            | QuarantineError::Broken { .. } => Self::StateUnwritable,
         }
     }
 }

@@ -10,6 +10,8 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use livecosmos_state::{TableName, Time};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::source::Reject;
 
@@ -44,6 +46,24 @@ pub struct Quarantine {
 /// Why a row could not be put into quarantine.
 #[derive(Debug, thiserror::Error)]
 pub enum QuarantineError {
+    /// What is there cannot be read.
+    #[error("cannot read the quarantine {path}: {error}; give this user access to it, or name the right --state-dir", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// A link, which may lead to a file of somebody else, or no file at all.
+    #[error(
+        "the quarantine {path} is no regular file but a link or something else; put the file itself there, or move \
+         it away",
+        path = path.display()
+    )]
+    NoFile {
+        /// What is in its place.
+        path: PathBuf,
+    },
     /// The file system says no.
     #[error("cannot write the quarantine {path}: {error}; rows that cannot be sent are kept there", path = path.display())]
     Io {
@@ -80,7 +100,8 @@ impl Quarantine {
     /// The quarantine of `table` in `dir`; its file is made with the first row.
     ///
     /// # Errors
-    /// [`QuarantineError::Io`] when there is a file that cannot be read.
+    /// [`QuarantineError::Unreadable`] when there is a file that cannot be read, and
+    /// [`QuarantineError::NoFile`] when it is none.
     pub fn open(dir: &Path, table: &TableName) -> Result<Self, QuarantineError> {
         let mut quarantine = Self {
             path: path_of(dir, table),
@@ -94,10 +115,10 @@ impl Quarantine {
             write_file: File::write_all,
             sync_file: File::sync_all,
         };
-        match File::open(&quarantine.path) {
-            Ok(file) => quarantine.recall(file).map_err(|error| quarantine.failed(error))?,
+        match open_regular(&quarantine.path, OpenOptions::new().read(true)) {
+            Ok(file) => quarantine.recall(file).map_err(|error| unreadable(&quarantine.path, error))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(quarantine.failed(error)),
+            Err(error) => return Err(unreadable(&quarantine.path, error)),
         }
         Ok(quarantine)
     }
@@ -144,7 +165,8 @@ impl Quarantine {
         }
         let synced = match &self.file {
             Some(file) => (self.sync_file)(file),
-            None => File::open(&self.path).and_then(|file| (self.sync_file)(&file)),
+            None => open_regular(&self.path, OpenOptions::new().read(true))
+                .and_then(|file| (self.sync_file)(&file)),
         };
         if let Err(error) = synced.and_then(|()| sync_parent(&self.path)) {
             self.give_up();
@@ -166,7 +188,7 @@ impl Quarantine {
     fn give_up(&mut self) {
         self.is_broken = true;
         self.file = None;
-        let cut = OpenOptions::new().write(true).open(&self.path);
+        let cut = open_regular(&self.path, OpenOptions::new().write(true));
         if let Err(error) = cut.and_then(|file| file.set_len(self.bytes_synced)) {
             tracing::error!(quarantine = %self.path.display(), %error, bytes = self.bytes_synced,
                 "cannot cut the quarantine back to what is durable");
@@ -203,15 +225,9 @@ impl Quarantine {
         Ok(())
     }
 
-    /// Ends a torn last line, so that the next entry begins on one of its own.
     fn open_for_append(&mut self) -> std::io::Result<File> {
-        let mut file =
-            OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(&self.path)?;
+        let file = open_for_append(&self.path)?;
         self.bytes = file.metadata()?.len();
-        if ends_torn(&file, self.bytes)? {
-            file.write_all(b"\n")?;
-            self.bytes += 1;
-        }
         Ok(file)
     }
 
@@ -220,14 +236,55 @@ impl Quarantine {
     }
 
     fn failed(&self, error: std::io::Error) -> QuarantineError {
-        QuarantineError::Io { path: self.path.clone(), error }
+        unwritable(&self.path, error)
     }
+}
+
+/// Where lines that are no entries are put out of the way.
+#[must_use]
+pub fn damaged_path_of(path: &Path) -> PathBuf {
+    path.with_extension("ndjson.damaged")
 }
 
 /// Where the quarantine of `table` lies.
 #[must_use]
 pub fn path_of(dir: &Path, table: &TableName) -> PathBuf {
     dir.join(format!("{table}.quarantine.ndjson"))
+}
+
+/// Opens `path` if it is a regular file itself: what a link leads to is somebody else's.
+fn open_regular(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = options.custom_flags(flags.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(Errno::LOOP.into()) }
+}
+
+/// Ends a torn last line, so that the next one is a line of its own.
+fn open_for_append(path: &Path) -> std::io::Result<File> {
+    let mut file = open_regular(path, OpenOptions::new().create(true).read(true).append(true).mode(0o600))?;
+    if ends_torn(&file, file.metadata()?.len())? {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> QuarantineError {
+    let path = path.to_owned();
+    if is_no_file(&error) {
+        QuarantineError::NoFile { path }
+    } else {
+        QuarantineError::Unreadable { path, error }
+    }
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> QuarantineError {
+    let path = path.to_owned();
+    if is_no_file(&error) { QuarantineError::NoFile { path } } else { QuarantineError::Io { path, error } }
+}
+
+/// As [`open_regular`] says it, and the system of a link.
+fn is_no_file(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
 fn ends_torn(file: &File, bytes: u64) -> std::io::Result<bool> {

@@ -143,14 +143,14 @@ fn the_state_is_shown_for_people_and_for_programs() {
     let _ = work.livecosmos().table("X").arg("--once").run().expect_code(0);
     let show = command(&work, &["state", "show"]).run().expect_code(0);
     let lines: Vec<Vec<&str>> = show.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["TABLE", "SITE", "WATERMARK", "LAG", "SEQ", "PENDING"]);
+    assert_eq!(lines[0], ["TABLE", "SITE", "WATERMARK", "LAG", "SEQ", "PENDING", "FILLS"]);
     assert_eq!(lines[1][..3], ["X", "ALIC1", "2025-01-01T00:30:00Z"]);
     assert_eq!(lines[2][..3], ["X", "BUNNY", "2025-01-01T00:00:00Z"]);
-    assert_eq!(lines[1][lines[1].len() - 2..], ["1", "-"]);
+    assert_eq!(lines[1][lines[1].len() - 3..], ["1", "-", "-"]);
     let json = command(&work, &["state", "show", "--output", "json"]).run().expect_code(0);
     let generation: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     let generation = format!("\"generation\":{}", generation["tables"][0]["generation"]);
-    insta::assert_snapshot!(tidy(&work, &json.stdout).replace(&generation, "\"generation\":[N]"), @r#"{"schema":1,"tables":[{"table":"X","generation":[N],"last_run":"[NOW]","sites":{"ALIC1":{"site_id":"ALIC1","last_data":"2025-01-01T00:30:00Z","seq":1,"pending":null},"BUNNY":{"site_id":"BUNNY","last_data":"2025-01-01T00:00:00Z","seq":1,"pending":null}}}]}"#);
+    insta::assert_snapshot!(tidy(&work, &json.stdout).replace(&generation, "\"generation\":[N]"), @r#"{"schema":1,"tables":[{"table":"X","generation":[N],"last_run":"[NOW]","sites":{"ALIC1":{"site_id":"ALIC1","last_data":"2025-01-01T00:30:00Z","seq":1,"pending":null,"fills":[]},"BUNNY":{"site_id":"BUNNY","last_data":"2025-01-01T00:00:00Z","seq":1,"pending":null,"fills":[]}}}]}"#);
 }
 
 #[test]
@@ -316,10 +316,10 @@ hint: a run would put them into quarantine, each with its reason
         .collect();
     insta::assert_snapshot!(reasons.join("\n"), @r#"
 its time, column 'DATE_TIME': 'yesterday' is no time; expected a date and time such as 2025-01-02T03:04:05Z, or set `time_format`
-its site is empty; mend the line
-site id "../ALIC1" is not allowed; use 1 to 64 of A-Z a-z 0-9 _ -, or mend the line
-it has 2 fields and the header has 3; mend the line, or check delimiter and quotes
-it is not UTF-8; convert the file, or mend the line
+its site is empty; write the row anew at the end of its source, and drop this
+site id "../ALIC1" is not allowed; use 1 to 64 of A-Z a-z 0-9 _ -, or write the row anew at the end of its source, and drop this
+it has 2 fields and the header has 3; check delimiter and quotes, or write the row anew at the end of its source, and drop this
+it is not UTF-8; write the row anew at the end of its source, and drop this
 "#);
     let shown = command(&work, &["state", "show"]).run().expect_code(0).stdout;
     assert!(shown.contains("2025-01-01T01:30:00Z"), "{shown}");
@@ -534,4 +534,36 @@ fn the_journal_is_spoken_to_in_its_own_way_and_its_absence_is_no_loss() {
     let run = work.livecosmos().table("X").arg("--once").env("JOURNAL_STREAM", "1:1").run().expect_code(0);
     assert!(run.stderr.contains("stored"), "{}", run.stderr);
     wait_until("the objects", Duration::from_secs(1), || work.path("out/ALIC1").exists().then_some(()));
+}
+
+#[test]
+fn a_table_that_is_not_configured_is_named_also_beside_all() {
+    let work = workdir();
+    let refused = work.livecosmos().table("all").table("NOPE").arg("--once").run().expect_code(78);
+    assert!(refused.stderr.contains("NOPE"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_site_that_is_nowhere_is_warned_of() {
+    let work = workdir();
+    let once = |site: &str| work.livecosmos().table("X").arg("--once").arg("--site").arg(site).run();
+    let warned = once("NOPE").expect_code(0);
+    assert!(warned.stderr.contains("no row of site NOPE was seen"), "{}", warned.stderr);
+    for _ in 0..2 {
+        let silent = once("ALIC1").expect_code(0);
+        assert!(!silent.stderr.contains("was seen"), "{}", silent.stderr);
+    }
+}
+
+#[test]
+fn help_says_what_the_codes_mean_and_how_a_time_without_an_offset_is_taken() {
+    let work = workdir();
+    let help = |words: &[&str]| line(&work, &[words, &["--help"]].concat()).run().expect_code(0).stdout;
+    let codes = help(&[]);
+    assert!(codes.contains("   3 some sites failed or are not done"), "{codes}");
+    assert!(!codes.contains("(--once)"), "{codes}");
+    for command in [&["backfill"][..], &["reconcile"], &["state", "rewind"]] {
+        let help = help(command).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains("is UTC, whatever the table's `timezone`"), "{command:?}: {help}");
+    }
 }

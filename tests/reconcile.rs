@@ -410,19 +410,19 @@ fn an_object_that_says_nothing_is_named_and_not_counted() {
     });
     assert_eq!(found["sites"][0]["days"][0], day);
     assert_eq!(found["sites"][0]["last_data"], "2025-01-01T18:00:00Z");
+    let elsewhere = reconcile(&work, &["--from", "2025-02-01"], 3);
+    assert!(!elsewhere.stderr.contains("do not differ"), "{}", elsewhere.stderr);
 }
 
 #[test]
-fn an_unknown_site_and_an_empty_state_are_told() {
+fn an_unknown_site_and_a_state_that_is_not_there_are_told() {
     let (work, _database) = table(4);
-    let output = reconcile(&work, &[], 0);
-    assert!(
-        output.stderr.contains("nothing is remembered of any site; ")
-            || output.stderr.contains("hint: run the table once"),
-        "{}",
-        output.stderr
-    );
+    for words in [&[][..], &["--site", "NOBODY"], &["--repair", "--yes"]] {
+        let output = reconcile(&work, words, 78);
+        assert!(output.stderr.contains("table T has no state yet\nhint: run it once"), "{}", output.stderr);
+        assert!(!work.path("stored").exists() && !work.state_dir().exists(), "nothing is created");
+    }
+    once(&work);
     let output = reconcile(&work, &["--site", "NOBODY"], 78);
     assert!(output.stderr.contains("nothing is remembered of site NOBODY"), "{}", output.stderr);
-    assert!(!work.path("stored").exists() && !work.state_dir().exists(), "nothing is created");
 }

@@ -161,3 +161,71 @@ fn a_sink_that_is_away_is_no_finding() {
     let output = run.run().expect_code(69);
     assert!(output.stderr.contains("nothing listens there"), "{}", output.stderr);
 }
+
+#[test]
+fn a_missing_object_is_no_finding_once_a_repair_holds_its_rows() {
+    let work = folder();
+    let _ = once(&work).run().expect_code(0);
+    let gone = "ALIC1/X/00000000000000000001.json.gz";
+    std::fs::remove_file(work.path(&format!("stored/{gone}"))).expect("an object");
+    let next = "ALIC1/X/00000000000000000002.json.gz";
+    assert_eq!(findings(&json(&verify(&work), 3)), [("missing", next)]);
+    // Rows of another span do not stand for it.
+    work.append("rows.csv", "BICK1,2025-01-01T00:12:00,1\n");
+    let reconcile = |code| {
+        let run = Livecosmos::new(work.folder()).arg("reconcile").arg(work.config()).table(TABLE);
+        run.arg("--state-dir").arg(work.state_dir()).arg("--repair").arg("--yes").run().expect_code(code)
+    };
+    let _ = reconcile(0);
+    let found = json(&verify(&work), 0);
+    assert_eq!(findings(&found), []);
+    assert_eq!(found["tables"][0]["rows"], 37);
+    assert_eq!(found["tables"][0]["mended"][0]["key"], next);
+    let said = verify(&work).run().expect_code(0).stderr;
+    assert!(said.starts_with("note: ") && said.contains("object 1 before it is not there"), "{said}");
+    assert!(said.contains("a repair holds rows of that span"), "{said}");
+
+    // Of the two spans that are missing now, the repair holds one.
+    work.append(
+        "rows.csv",
+        (30..50).fold(String::new(), |all, minute| all + &format!("ALIC1,2025-01-01T00:{minute}:00,0.10\n")),
+    );
+    let _ = once(&work).run().expect_code(0);
+    std::fs::remove_file(work.path("stored/ALIC1/X/00000000000000000003.json.gz")).expect("an object");
+    let last = "ALIC1/X/00000000000000000004.json.gz";
+    assert_eq!(findings(&json(&verify(&work), 3)), [("missing", last)]);
+}
+
+/// The live chain jumps behind its first full object to just before the newest row.
+#[test]
+fn a_catch_up_that_is_done_is_not_said_to_be_under_way() {
+    for (rows, format) in [(10, "cr1000x"), (11, "cr1000x"), (11, "ndjson"), (14, "cr1000x")] {
+        let files = config("[sink]\nurl = \"file://./stored\"");
+        let table =
+            files.replace("kind = \"csv\"\npath = \"rows.csv\"", "kind = \"sqlite\"\npath = \"rows.sqlite\"");
+        let work = workdir(&table.replace("cr1000x", format));
+        let database = rusqlite::Connection::open(work.path("rows.sqlite")).expect("a database");
+        let create = format!(
+            "CREATE TABLE {TABLE} (SITE_ID TEXT, DATE_TIME TEXT, TA REAL); CREATE INDEX I ON {TABLE} (SITE_ID, DATE_TIME)"
+        );
+        database.execute_batch(&create).expect("a table");
+        for minute in 0..rows {
+            let time = format!("2025-01-01T00:{minute:02}:00");
+            let insert = format!("INSERT INTO {TABLE} VALUES ('ALIC1', ?1, 0.1)");
+            database.execute(&insert, [time]).expect("a row");
+        }
+        let _ = once(&work).run().expect_code(0);
+        let with_state = verify(&work).arg("--state-dir").arg(work.state_dir());
+        let said = with_state.run().expect_code(0);
+        assert_eq!(said.stderr, "", "{rows} rows");
+        let found = json(&with_state, 0);
+        assert_eq!(found["tables"][0]["rows"], rows);
+        let holes = found["tables"][0]["holes"].as_array().expect("holes");
+        assert!(holes.iter().all(|hole| hole["done"] == true), "{found}");
+        // Without a state the sink knows of the end of this fill alone: it has an object, even without rows.
+        let _ = verify(&work).run().expect_code(0);
+        std::fs::remove_dir_all(work.state_dir()).expect("a state that is lost");
+        let _ = once(&work).run().expect_code(0);
+        assert_eq!(json(&with_state, 0)["tables"][0]["rows"], rows);
+    }
+}

@@ -203,3 +203,36 @@ fn backfill_sends_the_older_rows_of_files_within_its_span_alone() {
     let _ = follow(&workdir).arg("--once").run().expect_code(0);
     assert_eq!(stored(&workdir).len(), 108);
 }
+
+#[test]
+fn backfill_refuses_a_span_that_ends_before_it_begins() {
+    let workdir = workdir(&table_config("").replace("\"all\"", "\"1h\""));
+    let database = database(&workdir);
+    add(&database, "A", 0..10, 60);
+    let _ = follow(&workdir).arg("--once").run().expect_code(0);
+    for words in [&["backfill", "--yes"][..], &["reconcile"][..]] {
+        let span = ["--from", "2025-01-03", "--to", "2025-01-02"];
+        let refused = command(&workdir, &[words, &span[..]].concat()).run().expect_code(2);
+        assert!(refused.stderr.contains("is not after --from"), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_backfill_that_is_stopped_says_that_it_is_not_done_and_the_next_one_is() {
+    let slow = table_config("").replace("\"all\"", "\"1h\"").replace("4000", "10");
+    let workdir = workdir(&slow);
+    let database = database(&workdir);
+    add(&database, "A", 0..5_000, 4_000);
+    add(&database, "A", 5_000..5_010, 60);
+    let _ = follow(&workdir).arg("--once").run().expect_code(0);
+    let mut backfill = command(&workdir, &["backfill", "--yes", "--output", "json"]).spawn();
+    let filled = || std::fs::read_dir(workdir.path("stored/A/T")).map_or(0, Iterator::count);
+    wait_until("the backfill to begin", SOON, || (filled() > 10).then_some(()));
+    backfill.terminate();
+    let stopped = backfill.wait().expect_code(3);
+    assert!(stopped.stdout.contains("\"open\":1,"), "{}", stopped.stdout);
+    assert!(stored(&workdir).len() < 5_010, "it was done before: it proves nothing");
+    let rest = command(&workdir, &["backfill", "--yes", "--output", "json"]).run().expect_code(0);
+    assert!(rest.stdout.contains("\"open\":0,"), "{}", rest.stdout);
+    assert_eq!(stored(&workdir), (0..5_010).collect::<Vec<_>>());
+}

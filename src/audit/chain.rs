@@ -1,5 +1,7 @@
 //! Follows one chain in the order of its seqs: each object must begin where the one before it ends (I3).
 
+use std::cmp::Ordering;
+
 use livecosmos_state::{Cursor, Time};
 
 use super::report::Trouble;
@@ -20,6 +22,33 @@ pub(super) struct Follower {
     pub(super) first_data: Option<Time>,
     pub(super) last_data: Option<Time>,
     pub(super) is_resend: bool,
+    /// The newest time of the object before.
+    newest: Option<Time>,
+}
+
+/// What lies between two objects of a chain of which the second does not begin where the first ends.
+#[derive(Debug, Clone)]
+pub(super) struct Span {
+    after: Option<Cursor>,
+    until: Cursor,
+    /// The newest time before it,
+    newer: Option<Time>,
+    /// and the earliest behind it.
+    older: Option<Time>,
+}
+
+impl Span {
+    /// Whether an object of another chain has rows that may lie here, by place where places can be
+    /// compared, and by time.
+    pub(super) fn meets(&self, facts: &Facts, first_data: Option<Time>) -> bool {
+        let ends_before = |after: &Cursor| order(&facts.to, after).is_some_and(Ordering::is_le);
+        let begins_behind = order(&facts.from, &self.until).is_some_and(Ordering::is_ge);
+        let is_older = self.newer.is_some_and(|newer| facts.last_data < newer);
+        let is_newer = self.older.zip(first_data).is_some_and(|(older, first)| first > older);
+        facts.rows > 0
+            && !self.after.as_ref().is_some_and(ends_before)
+            && !(begins_behind || is_older || is_newer)
+    }
 }
 
 /// The first object that is there.
@@ -30,20 +59,25 @@ pub(super) struct Begin {
 }
 
 impl Follower {
-    /// Takes the next object; says what is wrong with its place.
+    /// Takes the next object; says what is wrong with its place, and between what.
     pub(super) fn follow(
         &mut self,
         facts: &Facts,
         stored_bytes: u64,
         first_data: Option<Time>,
-    ) -> Option<(Trouble, String)> {
-        let trouble = self.compare(facts);
+    ) -> Option<(Trouble, String, Span)> {
+        let trouble = self.compare(facts).map(|(trouble, what)| {
+            let after = self.next.as_ref().and_then(|(_, after)| after.clone());
+            let until = facts.from.clone();
+            (trouble, what, Span { after, until, newer: self.newest, older: first_data })
+        });
         self.begins.get_or_insert_with(|| Begin { seq: facts.seq, from: facts.from.clone() });
-        if !matches!(trouble, Some((Trouble::Doubled, _))) {
+        if !matches!(trouble, Some((Trouble::Doubled, ..))) {
             self.next = Some((facts.seq + 1, Some(facts.successor().clone())));
             self.last_seq = facts.seq;
             self.to = Some(facts.to.clone());
         }
+        self.newest = Some(facts.last_data);
         self.objects += 1;
         self.rows += facts.rows;
         self.stored_bytes += stored_bytes;
@@ -71,7 +105,7 @@ impl Follower {
         }
         let expected = expected.as_ref().filter(|expected| **expected != facts.from)?;
         let trouble = match order(&facts.from, expected) {
-            Some(std::cmp::Ordering::Less) => Trouble::Overlap,
+            Some(Ordering::Less) => Trouble::Overlap,
             _ => Trouble::Gap,
         };
         Some((trouble, format!("it begins at {}, and the object before it ends at {expected}", facts.from)))
@@ -88,7 +122,7 @@ impl Follower {
 }
 
 /// How two places lie to each other, where they are places in the same order.
-pub(super) fn order(one: &Cursor, other: &Cursor) -> Option<std::cmp::Ordering> {
+pub(super) fn order(one: &Cursor, other: &Cursor) -> Option<Ordering> {
     match (one, other) {
         (Cursor::Row { time, tie }, Cursor::Row { time: others, tie: tie_of_other }) => {
             Some((time, tie).cmp(&(others, tie_of_other)))
@@ -98,9 +132,9 @@ pub(super) fn order(one: &Cursor, other: &Cursor) -> Option<std::cmp::Ordering> 
         {
             Some(offset.cmp(other_offset))
         }
-        (Cursor::Start, Cursor::Start) => Some(std::cmp::Ordering::Equal),
-        (Cursor::Start, _) => Some(std::cmp::Ordering::Less),
-        (_, Cursor::Start) => Some(std::cmp::Ordering::Greater),
+        (Cursor::Start, Cursor::Start) => Some(Ordering::Equal),
+        (Cursor::Start, _) => Some(Ordering::Less),
+        (_, Cursor::Start) => Some(Ordering::Greater),
         _ => None,
     }
 }

@@ -159,7 +159,8 @@ impl Seen {
             troubles.push((Trouble::Rows, format!("it holds {} rows, and says {}", self.rows, facts.rows)));
         }
         let shown = |time: Option<Time>| time.map_or_else(|| "none".to_owned(), |time| time.to_string());
-        if self.last != Some(facts.last_data) {
+        // The last object of a fill that found no more rows has none, and says the time before it.
+        if self.last != Some(facts.last_data) && facts.rows > 0 {
             let what = format!("its newest time is {}, and it says {}", shown(self.last), facts.last_data);
             troubles.push((Trouble::Times, what));
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use livecosmos_state::{ChainName, Cursor, SiteId, Time};
 
-use super::chain::{Follower, order};
+use super::chain::{Follower, Span, order};
 use super::object::Looked;
 use crate::sink::Facts;
 
@@ -19,6 +19,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How much is wrong.
     pub findings_total: u64,
+    /// Gaps that would be findings, but that a repair or backfill of the site has rows of their span.
+    pub mended: Vec<Finding>,
+    gaps: Vec<Gap>,
     followers: BTreeMap<(SiteId, ChainName), Follower>,
     holes: Vec<Hole>,
 }
@@ -95,6 +98,8 @@ pub struct HoleSummary {
     pub site: SiteId,
     /// The chain that fills it.
     pub chain: ChainName,
+    /// The object of the live chain behind which it lies.
+    pub seq: u64,
     /// It begins behind this place,
     pub after: Cursor,
     /// and ends with this one.
@@ -103,7 +108,23 @@ pub struct HoleSummary {
     pub filled_to: Option<Cursor>,
 }
 
+/// A finding that a repair may take away.
+#[derive(Debug)]
+struct Gap {
+    /// Its place among the findings.
+    finding: usize,
+    site: SiteId,
+    span: Span,
+    is_mended: bool,
+}
+
 impl HoleSummary {
+    /// Whether it ends where it begins, or before.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        order(&self.after, &self.until).is_some_and(Ordering::is_ge)
+    }
+
     /// Whether the objects of the fill reach its end. Where they do not, the fill may be under way, or
     /// there may be no more rows: the sink cannot tell.
     #[must_use]
@@ -117,6 +138,7 @@ impl HoleSummary {
 struct Hole {
     site: SiteId,
     chain: ChainName,
+    seq: u64,
     after: Cursor,
     until: Cursor,
     /// Of the object that left it.
@@ -133,20 +155,49 @@ impl Report {
         let Some(place) = place else { return };
         let (site, chain) = (place.site, place.chain);
         let follower = self.followers.entry((site.clone(), chain.clone())).or_default();
-        let trouble = match &facts {
-            Some(facts) => follower.follow(facts, stored_bytes, first_data),
-            None => follower.pass_over(place.seq),
+        let (trouble, span) = match &facts {
+            Some(facts) => follower
+                .follow(facts, stored_bytes, first_data)
+                .map_or((None, None), |(trouble, what, span)| (Some((trouble, what)), Some(span))),
+            None => (follower.pass_over(place.seq), None),
         };
         if let Some(facts) = facts {
+            self.mend(&facts, first_data);
             self.holes.extend(Hole::left_by(&facts, &key));
         }
-        if let Some((trouble, what)) = trouble {
-            self.find(Finding { trouble, site, chain: Some(chain), key, what });
+        let Some((trouble, what)) = trouble else { return };
+        let may_be_mended = matches!(trouble, Trouble::Missing | Trouble::Gap);
+        if let Some(span) = span.filter(|_| may_be_mended && self.findings.len() < FINDINGS_MAX) {
+            let (finding, site) = (self.findings.len(), site.clone());
+            self.gaps.push(Gap { finding, site, span, is_mended: false });
         }
+        self.find(Finding { trouble, site, chain: Some(chain), key, what });
+    }
+
+    /// Marks the gaps in other chains that this object has rows of. A chain that repairs is named, and so
+    /// listed, behind the live one.
+    fn mend(&mut self, facts: &Facts, first_data: Option<Time>) {
+        if !["repair-", "backfill-"].iter().any(|kind| facts.chain.as_str().starts_with(kind)) {
+            return;
+        }
+        for gap in self.gaps.iter_mut().filter(|gap| gap.site == facts.site && !gap.is_mended) {
+            let is_of_another = self.findings[gap.finding].chain.as_ref() != Some(&facts.chain);
+            gap.is_mended = is_of_another && gap.span.meets(facts, first_data);
+        }
+    }
+
+    /// Takes the gaps that are mended out of the findings.
+    fn set_mended_apart(&mut self) {
+        for gap in self.gaps.drain(..).rev().filter(|gap| gap.is_mended) {
+            self.mended.push(self.findings.remove(gap.finding));
+            self.findings_total -= 1;
+        }
+        self.mended.reverse();
     }
 
     /// Compares what live chains left out with the chains that fill it.
     pub(super) fn conclude(&mut self) {
+        self.set_mended_apart();
         let mut findings = Vec::new();
         for hole in &self.holes {
             let Some(follower) = self.followers.get(&(hole.site.clone(), hole.chain.clone())) else {
@@ -199,6 +250,7 @@ impl Report {
             HoleSummary {
                 site: hole.site.clone(),
                 chain: hole.chain.clone(),
+                seq: hole.seq,
                 after: hole.after.clone(),
                 until: hole.until.clone(),
                 filled_to: follower.and_then(|follower| follower.to.clone()),
@@ -215,10 +267,16 @@ impl Report {
 }
 
 impl Hole {
+    /// What an object of a live chain left out. The last one of a fill says where its hole ends in the same
+    /// place, and leaves nothing.
     fn left_by(facts: &Facts, key: &str) -> Option<Self> {
+        if facts.chain != ChainName::LIVE {
+            return None;
+        }
         Some(Self {
             site: facts.site.clone(),
             chain: ChainName::catch_up(facts.seq),
+            seq: facts.seq,
             after: facts.to.clone(),
             until: facts.next.clone()?,
             key: key.to_owned(),

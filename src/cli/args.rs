@@ -31,11 +31,11 @@ Examples:
   livecosmos state show                                  how far each site is stored
 
 Exit codes:
-   0 done                          69 source or sink unreachable (--once)
-   1 unexpected                    74 state cannot be written
-   2 usage                         75 another livecosmos follows the table
-   3 some sites failed (--once)    77 access refused
-  65 state corrupt                 78 configuration
+   0 done                                  69 source or sink unreachable
+   1 unexpected                            74 state cannot be written
+   2 usage                                 75 another livecosmos follows the table
+   3 some sites failed or are not done     77 access refused
+  65 state corrupt                         78 configuration
 
 Messages go to standard error, data to standard output. LIVECOSMOS_LOG=debug says more than -v can, \
 NO_COLOR=1 takes the colours away.";
@@ -149,7 +149,7 @@ pub(super) enum Command {
     ///
     /// Compares each object's bytes, rows and times with what it says of itself, and where it begins with
     /// where the one before it ends. Changes nothing; a daemon may be running. Ends with 3 if anything is
-    /// wrong.
+    /// wrong; an object that is gone is no finding any more once a repair or backfill holds rows of its span.
     Verify(InspectArgs),
 
     /// Count rows by site and day in source and sink, and show where they differ
@@ -203,6 +203,8 @@ pub(super) struct ReconcileArgs {
     pub(super) sites: Vec<SiteId>,
 
     /// Compare from the day on that holds this time: a date, or a date with its time.
+    ///
+    /// Days are those of UTC. A time without an offset is UTC, whatever the table's `timezone`.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(super) from: Option<Time>,
 
@@ -243,6 +245,7 @@ pub(super) struct BackfillArgs {
     /// Rows at or after this time: a date, or a date with its time.
     ///
     /// Examples: 2025-01-01, 2025-01-01T12:00:00Z. Without it, from the first row on.
+    /// A time without an offset is UTC, whatever the table's `timezone`.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(super) from: Option<Time>,
 

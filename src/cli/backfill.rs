@@ -24,11 +24,14 @@ struct Filled<'a> {
     fills: usize,
     objects: u64,
     rows: u64,
+    /// Fills that are not done; the next run or daemon goes on with them.
+    open: usize,
     failed: Vec<String>,
 }
 
 /// Sends what is missing, and says how much that was.
 pub(super) fn run(args: &BackfillArgs, common: &CommonArgs) -> Result<Exit, Failure> {
+    check_span(args.from, args.to)?;
     let config = Config::load(&args.config)?.table(&args.table)?.clone();
     let options = daemon::Options {
         once: true,
@@ -41,12 +44,25 @@ pub(super) fn run(args: &BackfillArgs, common: &CommonArgs) -> Result<Exit, Fail
     let mut begun = 0;
     let outcome = daemon::fill(config, &options, |state| {
         let fills = plan(state, args)?;
-        begun = fills.len();
         let agreed = agree(&fills, args, common).map_err(Failure::into_parts)?;
-        Ok(if agreed { fills } else { Vec::new() })
+        let fills = if agreed { fills } else { Vec::new() };
+        begun = fills.len();
+        Ok(fills)
     });
     let outcome = outcome.map_err(|(exit, message)| Failure::new(exit, message))?;
     report(&outcome, table.as_str(), begun, common)
+}
+
+/// A span that ends before it begins is a slip of the pen, not a wish for nothing.
+pub(super) fn check_span(from: Option<Time>, to: Option<Time>) -> Result<(), Failure> {
+    match (from, to) {
+        (Some(from), Some(to)) if to <= from => {
+            let message =
+                format!("--to {to} is not after --from {from}; nothing lies between them, correct one");
+            Err(Failure::new(Exit::Usage, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The fills that send what `args` ask for.
@@ -123,7 +139,11 @@ fn agree(fills: &[NewFill], args: &BackfillArgs, common: &CommonArgs) -> Result<
         };
         print::table(["SITE", "FROM", "TO", "CHAIN"], fills.iter().map(row))?;
     }
-    confirm::ask("Send the rows of these spans that the sink does not hold?", args.yes)
+    let agreed = confirm::ask("Send the rows of these spans that the sink does not hold?", args.yes)?;
+    if !agreed {
+        print::note("nothing was changed");
+    }
+    Ok(agreed)
 }
 
 fn report(outcome: &Outcome, table: &str, fills: usize, common: &CommonArgs) -> Result<Exit, Failure> {
@@ -133,12 +153,25 @@ fn report(outcome: &Outcome, table: &str, fills: usize, common: &CommonArgs) -> 
     for (site, error) in &outcome.failures {
         print::warn(format_args!("site {site}: {error}"));
     }
-    let Outcome { objects, rows, failures, .. } = outcome;
+    let Outcome { objects, rows, open, failures, .. } = outcome;
     if common.output == Output::Json {
         let failed = failures.keys().map(ToString::to_string).collect();
-        print::json(&Filled { schema: SCHEMA, table, fills, objects: *objects, rows: *rows, failed })?;
-    } else {
+        print::json(&Filled {
+            schema: SCHEMA,
+            table,
+            fills,
+            objects: *objects,
+            rows: *rows,
+            open: *open,
+            failed,
+        })?;
+    } else if *open > 0 {
+        print::note(format_args!(
+            "{rows} rows were missing and are stored now, in {objects} objects; {open} of {fills} fills are not done, \
+             and the next run or daemon goes on with them"
+        ));
+    } else if fills > 0 {
         print::note(format_args!("{rows} rows were missing and are stored now, in {objects} objects"));
     }
-    Ok(if failures.is_empty() { Exit::Done } else { Exit::SitesFailed })
+    Ok(if failures.is_empty() && *open == 0 { Exit::Done } else { Exit::SitesFailed })
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use clap::CommandFactory as _;
-use livecosmos_state::{SiteId, TableName, Time};
+use livecosmos_state::{SiteId, State, TableName, Time};
 use serde::Serialize;
 
 use super::args::{CommandLine, CommonArgs, FollowArgs, Output};
@@ -42,8 +42,24 @@ pub(super) fn run(args: &FollowArgs, common: &CommonArgs) -> Result<Exit, Failur
             daemon::rehearse(tables, &options).map_err(|(exit, message)| Failure::new(exit, message))?;
         return show(&plans, common.output);
     }
-    daemon::follow(tables, &options)
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot start threads: {error}")))
+    let exit = daemon::follow(tables.clone(), &options)
+        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot start threads: {error}")))?;
+    if args.once && exit == Exit::Done {
+        warn_of_unseen(&args.sites, &tables, &options.state_dir);
+    }
+    Ok(exit)
+}
+
+/// A site that was met stands in the state from then on, whether it had rows to send or not.
+fn warn_of_unseen(sites: &[SiteId], tables: &[TableConfig], state_dir: &Path) {
+    let states: Result<Vec<State>, _> =
+        tables.iter().map(|table| daemon::look_at_state(state_dir, table)).collect();
+    let Ok(states) = states else { return };
+    for site in sites.iter().filter(|site| !states.iter().any(|state| state.sites.contains_key(site))) {
+        print::warn(format_args!(
+            "no row of site {site} was seen, and nothing is remembered of it; correct --site if it is misspelt"
+        ));
+    }
 }
 
 /// An option before a command makes the command a file's name: that is said, not that no such file exists.
@@ -62,11 +78,12 @@ fn refuse_command(path: &Path) -> Result<(), Failure> {
 
 /// The tables named, each once, in the order of their names; all of them for `all`.
 pub(super) fn select(config: &Config, names: &[String]) -> Result<Vec<TableConfig>, ConfigError> {
+    let named: BTreeSet<&String> = names.iter().filter(|name| *name != ALL).collect();
+    let named = named.into_iter().map(|name| config.table(name).cloned()).collect::<Result<_, _>>()?;
     if names.iter().any(|name| name == ALL) {
         return Ok(config.tables().cloned().collect());
     }
-    let names: BTreeSet<&String> = names.iter().collect();
-    names.into_iter().map(|name| config.table(name).cloned()).collect()
+    Ok(named)
 }
 
 /// A site that no table may have would be waited for in vain.

@@ -2,6 +2,8 @@
 
 pub(super) mod args;
 
+use std::path::Path;
+
 use livecosmos_state::{Options, Store, TableName};
 use serde::Serialize;
 
@@ -12,7 +14,7 @@ use crate::config::Config;
 use crate::daemon::{self, RequeueOutcome};
 use crate::exit::Exit;
 use crate::logging;
-use crate::quarantine::{Entry, Quarantine, QuarantineError, path_of};
+use crate::quarantine::{Entry, Quarantine, QuarantineError, damaged_path_of, path_of};
 use args::{ChosenRows, QuarantineCommand};
 
 /// Version of the JSON below.
@@ -32,6 +34,8 @@ struct Listed<'a> {
 struct ListedTable<'a> {
     table: &'a str,
     file: String,
+    /// Lines of the file that are no rows: torn by a crash, or somebody else's.
+    unreadable_lines: u64,
     rows: Vec<ListedRow<'a>>,
 }
 
@@ -48,6 +52,8 @@ struct Changed<'a> {
     table: &'a str,
     chosen: usize,
     dropped: usize,
+    /// Lines that were no rows, moved into the file beside.
+    unreadable_lines: u64,
     sent: u64,
     objects: u64,
     stored_before: u64,
@@ -83,7 +89,7 @@ fn list(
     common: &CommonArgs,
 ) -> Result<Exit, Failure> {
     let dir = state_dir::resolve(common.state_dir.as_deref())?;
-    let mut listed: Vec<(&TableName, Vec<Entry>)> = Vec::new();
+    let mut listed: Vec<(&TableName, Vec<Entry>, u64)> = Vec::new();
     for table in tables {
         let mut entries = Vec::new();
         let look = |entry| {
@@ -91,22 +97,31 @@ fn list(
                 entries.push(entry);
             }
         };
-        Quarantine::look_at(&path_of(&dir, table), look).map_err(|error| unreadable(&error))?;
-        listed.push((table, entries));
+        let path = path_of(&dir, table);
+        let unreadable_lines = Quarantine::look_at(&path, look).map_err(|error| unreadable(&error))?;
+        if unreadable_lines > 0 {
+            print::warn(format_args!(
+                "{}, and count towards quarantine_max; 'livecosmos quarantine drop --all' moves them into {}",
+                no_rows(unreadable_lines, &path),
+                damaged_path_of(&path).display()
+            ));
+        }
+        listed.push((table, entries, unreadable_lines));
     }
     if common.output == Output::Json {
-        let tables = listed.iter().map(|(table, entries)| ListedTable {
+        let tables = listed.iter().map(|(table, entries, unreadable_lines)| ListedTable {
             table: table.as_str(),
             file: path_of(&dir, table).display().to_string(),
+            unreadable_lines: *unreadable_lines,
             rows: entries.iter().map(|entry| ListedRow { id: entry.id(), entry }).collect(),
         });
         return print::json(&Listed { schema: SCHEMA, tables: tables.collect() });
     }
-    if listed.iter().all(|(_, entries)| entries.is_empty()) {
+    if listed.iter().all(|(_, entries, _)| entries.is_empty()) {
         print::note("no row is in quarantine");
         return Ok(Exit::Done);
     }
-    let rows = listed.iter().flat_map(|(table, entries)| {
+    let rows = listed.iter().flat_map(|(table, entries, _)| {
         entries.iter().map(|entry| {
             let [id, site, first_seen, position, reason] = row(entry);
             [table.to_string(), id, site, first_seen, position, reason]
@@ -141,15 +156,43 @@ fn drop_rows(args: &ChosenRows, common: &CommonArgs) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new((&error).into(), error))?;
     let mut quarantine = Quarantine::open(&dir, &config.table).map_err(|error| unreadable(&error))?;
     let is_chosen = is_chosen(args);
-    let mut chosen = quarantine.entries().map_err(|error| unreadable(&error))?;
-    chosen.retain(&is_chosen);
-    if !agree(&chosen, "Drop these rows? They are not sent, and not kept any more", args, common)? {
-        return Ok(Exit::Done);
+    let mut chosen = Vec::new();
+    let path = path_of(&dir, &config.table);
+    let look = |entry| chosen.extend(Some(entry).filter(&is_chosen));
+    let unreadable_lines = Quarantine::look_at(&path, look).map_err(|error| unreadable(&error))?;
+    // They have neither site nor id.
+    let unreadable_lines = if args.rows.all { unreadable_lines } else { 0 };
+    let damaged = damaged_path_of(&path);
+    if unreadable_lines > 0 {
+        print::note(format_args!(
+            "{}; they are moved into {}",
+            no_rows(unreadable_lines, &path),
+            damaged.display()
+        ));
     }
-    let dropped =
-        quarantine.edit(|entry| (!is_chosen(&entry)).then_some(entry)).map_err(|error| unreadable(&error))?;
-    let changed = Changed { dropped, ..Changed::new(config.table.as_str(), chosen.len()) };
+    let unchanged = Changed::new(config.table.as_str(), chosen.len());
+    let is_anything = !chosen.is_empty() || unreadable_lines > 0;
+    let question = "Drop these rows? They are not sent, and not kept any more";
+    if !agree(&chosen, is_anything, question, args, common)? {
+        return if common.output == Output::Json { print::json(&unchanged) } else { Ok(Exit::Done) };
+    }
+    let keep = |entry| (!is_chosen(&entry)).then_some(entry);
+    let edited = if args.rows.all { quarantine.edit_and_set_aside(keep) } else { quarantine.edit(keep) };
+    let dropped = edited.map_err(|error| unreadable(&error))?;
+    let changed = Changed { dropped, unreadable_lines, ..unchanged };
+    if unreadable_lines > 0 {
+        let moved = format_args!(
+            "{dropped} rows were dropped, and {unreadable_lines} lines moved into {}",
+            damaged.display()
+        );
+        return report(&changed, moved, common);
+    }
     report(&changed, format_args!("{dropped} rows were dropped"), common)
+}
+
+/// Lines of the file that are no rows, in words.
+fn no_rows(lines: u64, path: &Path) -> String {
+    format!("{lines} lines of {} cannot be read as rows", path.display())
 }
 
 fn requeue(args: &ChosenRows, common: &CommonArgs) -> Result<Exit, Failure> {
@@ -165,8 +208,8 @@ fn requeue(args: &ChosenRows, common: &CommonArgs) -> Result<Exit, Failure> {
     let mut count = 0;
     let outcome = daemon::requeue(config, &options, is_chosen(args), |chosen| {
         count = chosen.len();
-        agree(chosen, "Send these rows, where today's configuration allows it?", args, common)
-            .map_err(Failure::into_parts)
+        let question = "Send these rows, where today's configuration allows it?";
+        agree(chosen, !chosen.is_empty(), question, args, common).map_err(Failure::into_parts)
     });
     let RequeueOutcome { sent, stay, failures } =
         outcome.map_err(|(exit, message)| Failure::new(exit, message))?;
@@ -193,13 +236,14 @@ fn requeue(args: &ChosenRows, common: &CommonArgs) -> Result<Exit, Failure> {
 
 impl<'a> Changed<'a> {
     fn new(table: &'a str, chosen: usize) -> Self {
-        let (dropped, failed) = (0, Vec::new());
+        let (dropped, unreadable_lines, failed) = (0, 0, Vec::new());
         let (sent, objects, stored_before, left_to_the_daemon, stay) = (0, 0, 0, 0, 0);
         Self {
             schema: SCHEMA,
             table,
             chosen,
             dropped,
+            unreadable_lines,
             sent,
             objects,
             stored_before,
@@ -210,9 +254,15 @@ impl<'a> Changed<'a> {
     }
 }
 
-/// Shows the rows and asks.
-fn agree(chosen: &[Entry], question: &str, args: &ChosenRows, common: &CommonArgs) -> Result<bool, Failure> {
-    if chosen.is_empty() {
+/// Shows the rows and asks, if there is anything to do.
+fn agree(
+    chosen: &[Entry],
+    is_anything: bool,
+    question: &str,
+    args: &ChosenRows,
+    common: &CommonArgs,
+) -> Result<bool, Failure> {
+    if !is_anything {
         print::note(
             "no row in quarantine is meant by this; 'livecosmos quarantine list' shows them with their ids",
         );
@@ -245,5 +295,5 @@ fn report(
 }
 
 fn unreadable(error: &QuarantineError) -> Failure {
-    Failure::new(Exit::StateUnwritable, error)
+    Failure::new(Exit::from(error), error)
 }

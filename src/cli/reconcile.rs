@@ -25,10 +25,19 @@ use crate::uploader::Fallback;
 
 /// Compares, and sends what is missing if that is asked for.
 pub(super) fn run(args: &ReconcileArgs, common: &CommonArgs) -> Result<Exit, Failure> {
+    backfill::check_span(args.from, args.to)?;
     let config = Config::load(&args.config)?;
     let table = config.table(&args.table)?.clone();
     logging::start(common.level());
     let state_dir = state_dir::resolve(common.state_dir.as_deref())?;
+    let inspection = livecosmos_state::inspect(&state_dir, &table.table);
+    if inspection.load.is_ok() && inspection.whole().is_none() {
+        let message = format!(
+            "table {} has no state yet; run it once, or give the --state-dir in which it is",
+            table.table
+        );
+        return Err(Failure::new(Exit::Config, message));
+    }
     let work = Work { config, table, args };
     if args.repair {
         return repair::run(&work, state_dir, common);

@@ -1,11 +1,13 @@
 //! `livecosmos verify`: reads every object again. It takes no lock and changes nothing.
 
+use livecosmos_state::State;
 use serde::Serialize;
 
 use super::args::{CommonArgs, InspectArgs, Output};
-use super::inspect;
 use super::print::{self, Failure};
+use super::{inspect, state_dir};
 use crate::audit::{ChainSummary, Finding, HoleSummary, Report, Subject, Trouble};
+use crate::daemon;
 use crate::exit::Exit;
 use crate::logging;
 
@@ -30,6 +32,8 @@ struct VerifiedTable {
     findings: Vec<VerifiedFinding>,
     /// More than there are in the list, where that is cut.
     findings_total: u64,
+    /// Gaps of whose span a repair or backfill holds rows.
+    mended: Vec<VerifiedFinding>,
 }
 
 #[derive(Serialize)]
@@ -53,7 +57,10 @@ struct VerifiedHole {
     after: String,
     until: String,
     filled_to: Option<String>,
+    /// Objects reach its end.
     filled: bool,
+    /// Nothing of it is left to send, as far as objects or the state tell.
+    done: bool,
 }
 
 #[derive(Serialize)]
@@ -75,7 +82,10 @@ pub(super) fn run(args: &InspectArgs, common: &CommonArgs) -> Result<Exit, Failu
         let of_table = runtime.block_on(async {
             let subject = inspect::subject(&config, table, &args.sites).await?;
             let report = verify(&subject).await?;
-            Ok::<_, Failure>(spell(&subject, &report))
+            // Where a state is at hand it knows which fills are done; verifying goes without one.
+            let dir = state_dir::resolve(common.state_dir.as_deref()).ok();
+            let state = dir.and_then(|dir| daemon::look_at_state(&dir, table).ok());
+            Ok::<_, Failure>(spell(&subject, &report, state.as_ref()))
         })?;
         verified.push(of_table);
     }
@@ -94,7 +104,7 @@ async fn verify(subject: &Subject) -> Result<Report, Failure> {
     report.map_err(failed)
 }
 
-fn spell(subject: &Subject, report: &Report) -> VerifiedTable {
+fn spell(subject: &Subject, report: &Report, state: Option<&State>) -> VerifiedTable {
     let chains: Vec<ChainSummary> = report.chains().collect();
     VerifiedTable {
         table: subject.table.to_string(),
@@ -103,9 +113,10 @@ fn spell(subject: &Subject, report: &Report) -> VerifiedTable {
         rows: chains.iter().map(|chain| chain.rows).sum(),
         bytes: chains.iter().map(|chain| chain.stored_bytes).sum(),
         chains: chains.iter().map(spell_chain).collect(),
-        holes: report.holes().map(|hole| spell_hole(&hole)).collect(),
+        holes: report.holes().map(|hole| spell_hole(&hole, state)).collect(),
         findings: report.findings.iter().map(spell_finding).collect(),
         findings_total: report.findings_total,
+        mended: report.mended.iter().map(spell_finding).collect(),
     }
 }
 
@@ -124,7 +135,12 @@ fn spell_chain(chain: &ChainSummary) -> VerifiedChain {
     }
 }
 
-fn spell_hole(hole: &HoleSummary) -> VerifiedHole {
+fn spell_hole(hole: &HoleSummary, state: Option<&State>) -> VerifiedHole {
+    // The sink cannot tell a fill that is under way from one that found no more rows.
+    let is_done_by = |state: &State| {
+        let site = state.sites.get(&hole.site).filter(|site| site.live.seq > hole.seq);
+        site.is_some_and(|site| !site.fills.contains_key(&hole.chain))
+    };
     VerifiedHole {
         site_id: hole.site.to_string(),
         chain: hole.chain.to_string(),
@@ -132,6 +148,7 @@ fn spell_hole(hole: &HoleSummary) -> VerifiedHole {
         until: hole.until.to_string(),
         filled_to: hole.filled_to.as_ref().map(ToString::to_string),
         filled: hole.is_filled(),
+        done: hole.is_filled() || hole.is_empty() || state.is_some_and(is_done_by),
     }
 }
 
@@ -212,7 +229,13 @@ fn remark(table: &VerifiedTable) {
             chain.chain, chain.site_id, chain.first_seq
         ));
     }
-    for hole in table.holes.iter().filter(|hole| !hole.filled) {
+    for gap in &table.mended {
+        print::note(format_args!(
+            "{}: {}: {}; a repair holds rows of that span",
+            table.sink, gap.key, gap.what
+        ));
+    }
+    for hole in table.holes.iter().filter(|hole| !hole.done) {
         print::note(format_args!(
             "{name}: site {} left what lies behind {} up to {} to chain {}, which {}; it may be under way, or there are no more rows",
             hole.site_id,

@@ -84,11 +84,18 @@ async fn fill_table(
     drain_fills(table).await?;
     let uploader = table.uploader();
     let new = super::signals::asking(|| plan(&uploader.state()))?;
+    let begun: Vec<_> = new.iter().map(|fill| (fill.site.clone(), fill.chain.clone())).collect();
     for NewFill { site, chain, fill } in new {
         let begun = uploader.begin_fill(site, chain, fill).await;
         begun.map_err(|error| (Exit::StateUnwritable, error.to_string()))?;
     }
-    Ok(table.fills().drain().await)
+    let mut outcome = table.fills().drain().await;
+    let state = uploader.state();
+    let is_open = |(site, chain): &&(SiteId, ChainName)| {
+        state.sites.get(site).is_some_and(|site| site.fills.contains_key(chain))
+    };
+    outcome.open = begun.iter().filter(is_open).count();
+    Ok(outcome)
 }
 
 /// Works off the fills that are open: what they send is then no longer missing.

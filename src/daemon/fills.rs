@@ -41,6 +41,8 @@ pub struct Outcome {
     pub objects: u64,
     /// Rows in them.
     pub rows: u64,
+    /// Of the fills that were begun for a command, those that are not done.
+    pub open: usize,
     /// Sites whose fill failed, with the last reason.
     pub failures: BTreeMap<SiteId, SiteError>,
     /// What concerned more than a site, the first.

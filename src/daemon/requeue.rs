@@ -11,6 +11,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::TableConfig;
 use crate::exit::Exit;
 use crate::quarantine::{Entry, QuarantineError};
+use crate::source::WRITE_ANEW;
 use crate::uploader::{Requeued, SiteError, Waiting};
 
 /// Rows that can be sent, by site.
@@ -85,7 +86,7 @@ fn look_again(
     chosen: &[Entry],
 ) -> Result<(Sendable, HashMap<String, String>), (Exit, String)> {
     const NO_VALUES: &str = "its values are not kept, since it is too long, not UTF-8 or no whole row, or was kept by \
-                             an older version; write the row anew at the end of its source, and drop this";
+                             an older version";
     let config = table.config();
     let recheck =
         config.source.recheck(&config.shape).map_err(|error| (Exit::from(&error), error.to_string()))?;
@@ -96,7 +97,7 @@ fn look_again(
         let looked = match &entry.cells {
             Some(cells) => recheck.row(entry.site.as_deref(), cells, now),
             None => Err(format!(
-                "{} ({NO_VALUES})",
+                "{} ({NO_VALUES}; {WRITE_ANEW})",
                 entry.reason.split(" (its values").next().unwrap_or_default()
             )),
         };
@@ -111,5 +112,5 @@ fn look_again(
 
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn unwritable(error: QuarantineError) -> (Exit, String) {
-    (Exit::StateUnwritable, error.to_string())
+    (Exit::from(&error), error.to_string())
 }

@@ -57,7 +57,7 @@ impl Table {
     ) -> Result<Self, Failure> {
         let store = open_store(&config, options)?;
         let quarantine = Quarantine::open(&options.state_dir, &config.table)
-            .map_err(|error| Failure::new(Exit::StateUnwritable, error))?
+            .map_err(|error| Failure::new(Exit::from(&error), error))?
             .with_bytes_max(config.poll.quarantine_bytes_max);
         let source = config.source.open(config.shape.clone())?;
         let sink = open_sink(&config, options, &stop).await?;
@@ -76,7 +76,7 @@ impl Table {
         );
         watch.ready();
         // Rows that are read again under today's configuration may be sent this time.
-        uploader.give_back_unread().map_err(|error| Failure::new(Exit::StateUnwritable, error))?;
+        uploader.give_back_unread().map_err(|error| Failure::new(Exit::from(&error), error))?;
         let uploader = Arc::new(uploader);
         let fills = Fills::new(config.clone(), Arc::clone(&uploader), stop.clone());
         Ok(Self {
@@ -313,7 +313,8 @@ impl From<&PassError> for Exit {
         match error {
             PassError::Source(error) => error.into(),
             PassError::Sink(error) => error.into(),
-            PassError::State(_) | PassError::Quarantine(_) => Self::StateUnwritable,
+            PassError::Quarantine(error) => error.into(),
+            PassError::State(_) => Self::StateUnwritable,
             PassError::Reader(_) => Self::Unexpected,
         }
     }

@@ -88,7 +88,7 @@ fn read_name(text: &str) -> Option<Box<str>> {
 /// How many rows fall on each day, UTC.
 ///
 /// Displays as its first day and runs of rows a day, `2025-01-01:48*207,0,12`: 207 days of 48 rows, a day
-/// without any, one of 12. The first and the last day have rows.
+/// without any, one of 12. The first and the last day have rows. Of no rows it is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DayCounts {
     /// In the order of days, with rows in each, and none that continues the one before it.
@@ -165,9 +165,12 @@ impl DayCounts {
         Self { runs: runs.into() }
     }
 
-    /// Reads what is displayed; `None` for anything else.
+    /// Reads what is displayed, of no rows the empty text; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self { runs: Box::default() });
+        }
         let (first, counts) = text.split_once(':')?;
         let (mut day, mut runs) = (Day::parse(first)?, Vec::new());
         for count in counts.split(',') {
@@ -280,7 +283,6 @@ mod tests {
     #[test]
     fn what_is_no_count_is_refused() {
         for text in [
-            "",
             ":",
             "2025-01-01",
             "2025-01-01:",

@@ -10,6 +10,10 @@ use super::{SiteRule, TableShape, TimeReader, is_json_number};
 use crate::clock::shift;
 use crate::rows::{Kind, RowTime, Rows, Schema};
 
+/// The remedy for a row that is as it should not be: a file or a stretch of a table that was read is not
+/// read again, so that a row mended in its place is not sent.
+pub const WRITE_ANEW: &str = "write the row anew at the end of its source, and drop this";
+
 /// The values of a row with the names of their columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cells {
@@ -112,7 +116,7 @@ impl<'a> Recheck<'a> {
         let (columns, values) = (&cells.columns, &cells.values);
         if columns.len() != values.len() {
             return Err(format!(
-                "it has {} fields and the header has {}; write the row anew at the end of its source, and drop this",
+                "it has {} fields and the header has {}; {WRITE_ANEW}",
                 values.len(),
                 columns.len()
             ));
@@ -152,12 +156,10 @@ impl<'a> Recheck<'a> {
                 SiteId::parse(text).map_err(|error| format!("{error}, or drop the row"))
             }
             (SiteRule::Template(_), _) => {
-                let kept = kept.ok_or("its site is not known; write the row anew, and drop this")?;
+                let kept = kept.ok_or_else(|| format!("its site is not known; {WRITE_ANEW}"))?;
                 SiteId::parse(kept).map_err(|error| error.to_string())
             }
-            (SiteRule::Column(_), _) => {
-                Err("its site is empty; write the row anew, and drop this".to_owned())
-            }
+            (SiteRule::Column(_), _) => Err(format!("its site is empty; {WRITE_ANEW}")),
         }?;
         match &self.shape.sites {
             Some(sites) if !sites.contains(&site) => {
@@ -177,7 +179,7 @@ impl<'a> Recheck<'a> {
         match &self.stored {
             Some(stored) => stored.read(kind, text).map_err(|error| refused(&error)),
             None if text.trim().is_empty() || self.is_null(text.trim()) => {
-                Err(format!("its time, column '{column}', is empty; write the row anew, and drop this"))
+                Err(format!("its time, column '{column}', is empty; {WRITE_ANEW}"))
             }
             None => self.shape.time.read(text.trim()).map_err(|error| refused(&error)),
         }

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use livecosmos_state::{Cursor, FilePosition, SiteId, SourceFile, Time, Window};
 
 pub use batcher::{Batcher, Slot};
-pub use cells::{Cells, Recheck, Sendable};
+pub use cells::{Cells, Recheck, Sendable, WRITE_ANEW};
 pub use number::is_json_number;
 pub use time::{Fold, TimeError, TimeReader};
 

@@ -64,7 +64,7 @@ pub enum OpenError {
     },
     /// Another process follows this table. Exit code 75.
     #[error(
-        "state lock {} is held by {}; stop that livecosmos first, or give this one another state directory",
+        "state lock {} is held by {}; stop that livecosmos first",
         path.display(), holder(*pid)
     )]
     Locked {

@@ -103,8 +103,8 @@ fn a_row_of_another_width_is_rejected_and_names_both_counts() {
     assert_eq!(
         reasons,
         [
-            "it has 2 fields and the header has 3; mend the line, or check delimiter and quotes",
-            "it has 4 fields and the header has 3; mend the line, or check delimiter and quotes",
+            "it has 2 fields and the header has 3; check delimiter and quotes, or write the row anew at the end of its source, and drop this",
+            "it has 4 fields and the header has 3; check delimiter and quotes, or write the row anew at the end of its source, and drop this",
         ]
     );
 }
@@ -116,7 +116,7 @@ fn a_row_that_is_not_utf8_is_rejected_alone() {
     content.extend_from_slice(row("A", 1, 1).as_bytes());
     let (rows, reasons) = reject_reasons(content);
     assert_eq!(rows, [stored("A", 1, 1)]);
-    assert_eq!(reasons, ["it is not UTF-8; convert the file, or mend the line"]);
+    assert_eq!(reasons, ["it is not UTF-8; write the row anew at the end of its source, and drop this"]);
 }
 
 #[test]
@@ -132,9 +132,9 @@ fn a_site_that_is_empty_or_no_site_id_is_rejected() {
     assert_eq!(
         reasons,
         [
-            "its site is empty; mend the line",
-            "its site is empty; mend the line",
-            "site id \"../x\" is not allowed; use 1 to 64 of A-Z a-z 0-9 _ -, or mend the line",
+            "its site is empty; write the row anew at the end of its source, and drop this",
+            "its site is empty; write the row anew at the end of its source, and drop this",
+            "site id \"../x\" is not allowed; use 1 to 64 of A-Z a-z 0-9 _ -, or write the row anew at the end of its source, and drop this",
         ]
     );
 }
@@ -143,7 +143,10 @@ fn a_site_that_is_empty_or_no_site_id_is_rejected() {
 fn a_time_that_is_empty_or_does_not_parse_is_rejected() {
     let (rows, reasons) = reject_reasons(format!("{HEADER}A,,1\nA,NA,1\nA,yesterday,1\n{}", row("A", 1, 1)));
     assert_eq!(rows, [stored("A", 1, 1)]);
-    assert_eq!(reasons[0], "its time, column 'TIME', is empty; mend the line");
+    assert_eq!(
+        reasons[0],
+        "its time, column 'TIME', is empty; write the row anew at the end of its source, and drop this"
+    );
     assert_eq!(reasons[1], reasons[0]);
     assert!(
         reasons[2].starts_with("its time, column 'TIME': 'yesterday' is no time; expected"),
@@ -222,7 +225,12 @@ fn a_quote_that_is_never_closed_costs_one_line() {
     assert!(uploader.rejects.is_empty(), "the next lines may close it");
     folder.append("x.csv", good);
     uploader.pass(&mut source);
-    assert_eq!(uploader.reasons(), ["its quote is not closed within 64 lines; mend the line"]);
+    assert_eq!(
+        uploader.reasons(),
+        [
+            "its quote is not closed within 64 lines; write the row anew at the end of its source, and drop this"
+        ]
+    );
     assert_eq!(uploader.take(), stored_of_a(1..200));
 }
 
@@ -245,7 +253,10 @@ fn a_line_longer_than_16_mib_costs_one_line() {
     folder.append("x.csv", format!("\n{}", rows_of_a(1..3)));
     uploader.pass(&mut source);
     assert_eq!(uploader.take(), stored_of_a(0..3));
-    assert_eq!(uploader.reasons(), ["it is longer than 16 MiB; mend the line"]);
+    assert_eq!(
+        uploader.reasons(),
+        ["it is longer than 16 MiB; write the row anew at the end of its source, and drop this"]
+    );
     assert_eq!(uploader.origins.len(), 1, "it is the same file still");
     assert!(uploader.rejects[0].row.len() <= 64 << 10, "its beginning shows what it is");
     assert_eq!(uploader.rejects[0].identity, format!("{}:{covered}", uploader.durable.files[0].file));

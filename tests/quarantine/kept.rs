@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::scene::{FOLDER, HEADER, csv_config, follow, in_folder, listed, quarantine};
-use super::support::daemon::workdir;
+use super::support::daemon::{Livecosmos, workdir};
 use super::support::process::wait_until;
 
 const SOON: Duration = Duration::from_mins(1);
@@ -68,4 +68,111 @@ fn a_full_quarantine_holds_up_its_sites_and_says_so_until_there_is_room() {
         100,
         "those that had been passed were dropped, the others are met again"
     );
+}
+
+/// In the file: too long a line of somebody else's, a document of another kind, no text at all, half a line.
+#[test]
+fn lines_that_are_no_rows_are_counted_and_dropping_all_moves_them_out_of_the_way() {
+    let workdir = workdir(&csv_config(FOLDER, "quarantine_max = \"64 KiB\"", ""));
+    let mut foreign = "x".repeat(70_000).into_bytes();
+    foreign.extend(b"\n{\"foreign\":1}\n\xff\xfe\n{\"torn");
+    workdir.write("T.csv", format!("{HEADER}A,never,1\n"));
+    let _ = follow(&workdir).arg("--once").run().expect_code(0);
+    let _ = quarantine(&workdir, "drop", &["--all", "--yes"]).run().expect_code(0);
+    let kept = workdir.path("state/T.quarantine.ndjson");
+    let damaged = workdir.path("state/T.quarantine.ndjson.damaged");
+    let bytes = |path: &std::path::Path| std::fs::read(path).expect("a file");
+    workdir.write("state/T.quarantine.ndjson", &foreign);
+    workdir.append("T.csv", "A,sometimes,2\nA,2025-01-01 00:00:00,3\n");
+    let full = follow(&workdir).arg("--once").run().expect_code(74);
+    assert!(full.stderr.contains("has reached its 65536 bytes"), "{}", full.stderr);
+
+    let shown = quarantine(&workdir, "list", &[]).run().expect_code(0);
+    for part in ["4 lines of", "T.quarantine.ndjson ", "drop --all"] {
+        assert!(shown.stderr.contains(part), "{part}: {}", shown.stderr);
+    }
+    let json = quarantine(&workdir, "list", &["--output", "json"]).run().expect_code(0);
+    assert!(json.stdout.contains("\"unreadable_lines\":4"), "{}", json.stdout);
+    // They have no site and no id: only all of them can be meant.
+    let _ = quarantine(&workdir, "drop", &["--site", "A", "--yes"]).run().expect_code(0);
+    let asked = quarantine(&workdir, "drop", &["--all"]).run().expect_code(2);
+    assert!(asked.stderr.contains("4 lines of"), "{}", asked.stderr);
+    assert_eq!(bytes(&kept), foreign);
+    assert!(!damaged.exists());
+
+    let json = quarantine(&workdir, "drop", &["--all", "--yes", "--output", "json"]).run().expect_code(0);
+    assert!(json.stdout.contains("\"unreadable_lines\":4"), "{}", json.stdout);
+    foreign.push(b'\n');
+    assert_eq!((bytes(&kept), bytes(&damaged)), (Vec::new(), foreign.clone()));
+    let _ = follow(&workdir).arg("--once").run().expect_code(0);
+    assert_eq!(in_folder(&workdir.path("stored")), ["3"]);
+    assert_eq!(listed(&workdir).len(), 1);
+
+    workdir.append("state/T.quarantine.ndjson", "more\n");
+    let _ = quarantine(&workdir, "drop", &["--all", "--yes"]).run().expect_code(0);
+    assert_eq!((bytes(&kept), bytes(&damaged)), (Vec::new(), [&foreign[..], b"more\n"].concat()));
+}
+
+#[test]
+fn a_row_of_a_file_is_sent_when_its_reason_is_followed() {
+    let workdir = workdir(&csv_config(FOLDER, "", ""));
+    let bad: &[u8] = b"A,,1\n,2025-01-01 00:00:00,2\nA/B,2025-01-01 00:00:00,3\nA,2025-01-01 00:00:00,4,5\n\
+                       A,2025-01-01 00:00:00,\xb0\n";
+    workdir.write("T.csv", [HEADER.as_bytes(), bad].concat());
+    let _ = follow(&workdir).arg("--once").run().expect_code(0);
+    let rows = listed(&workdir);
+    assert_eq!(rows.len(), 5);
+    for row in rows {
+        let reason = row["reason"].as_str().expect("a reason");
+        assert!(reason.contains("write the row anew at the end of its source, and drop this"), "{reason}");
+    }
+    workdir.append("T.csv", "A,2025-01-01 00:00:00,1\n");
+    let _ = quarantine(&workdir, "drop", &["--all", "--yes"]).run().expect_code(0);
+    let _ = follow(&workdir).arg("--once").run().expect_code(0);
+    assert_eq!(in_folder(&workdir.path("stored")), ["1"]);
+    assert_eq!(listed(&workdir), [] as [serde_json::Value; 0]);
+}
+
+#[test]
+fn a_link_in_the_place_of_the_quarantine_is_refused_and_not_followed() {
+    let workdir = workdir(&csv_config(FOLDER, "", ""));
+    workdir.write("T.csv", format!("{HEADER}A,2025-01-01 00:00:00,1\n"));
+    let _ = follow(&workdir).arg("--once").run().expect_code(0);
+    workdir.write("elsewhere", "mine");
+    let link = workdir.path("state/T.quarantine.ndjson");
+    std::os::unix::fs::symlink(workdir.path("elsewhere"), &link).expect("a link");
+    workdir.append("T.csv", "A,never,2\n");
+    let runs = [
+        follow(&workdir).arg("--once"),
+        quarantine(&workdir, "list", &[]),
+        quarantine(&workdir, "drop", &["--all", "--yes"]),
+        quarantine(&workdir, "requeue", &["--all", "--yes"]),
+    ];
+    for run in runs {
+        let refused = run.run().expect_code(78);
+        let part = format!("{} is no regular file but a link", link.display());
+        assert!(refused.stderr.contains(&part), "{}", refused.stderr);
+    }
+    assert_eq!(std::fs::read(workdir.path("elsewhere")).expect("a file"), b"mine");
+    std::fs::remove_file(&link).expect("the link");
+    let _ = follow(&workdir).arg("--once").run().expect_code(0);
+    assert_eq!(listed(&workdir).len(), 1);
+}
+
+#[test]
+fn what_cannot_be_read_is_not_said_to_be_written() {
+    let workdir = workdir(&csv_config(FOLDER, "", ""));
+    let list = Livecosmos::new(workdir.folder()).arg("quarantine").arg("list").arg(workdir.config());
+    // No directory at all.
+    let failed = list.arg("--state-dir").arg(workdir.config()).run().expect_code(74);
+    assert!(failed.stderr.contains("cannot read the quarantine"), "{}", failed.stderr);
+}
+
+#[test]
+fn a_program_is_told_too_that_no_row_is_meant() {
+    let workdir = workdir(&csv_config(FOLDER, "", ""));
+    let words = ["--all", "--yes", "--output", "json"];
+    let none = quarantine(&workdir, "drop", &words).run().expect_code(0);
+    let document: serde_json::Value = serde_json::from_str(&none.stdout).expect("JSON");
+    assert_eq!((&document["chosen"], &document["dropped"]), (&0.into(), &0.into()));
 }

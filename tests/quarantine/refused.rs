@@ -152,10 +152,13 @@ fn rows_that_cannot_be_parted_are_refused_together_and_do_not_come_back_as_late(
         .expect("a table");
     refuse_poison(&front);
     let run = follow(&workdir).credentials(&server).arg("--once");
-    for _ in 0..2 {
+    for is_again in [false, true] {
+        let seen = front.exchanges().len();
         let _ = run.run().expect_code(0);
         assert_eq!(in_bucket(&server).len(), 16);
         assert_eq!(listed(&workdir).len(), 4, "{:?}", listed(&workdir));
+        let refused = front.exchanges()[seen..].iter().filter(|it| it.fault == Fault::Answer(400)).count();
+        assert!((refused == 0) == is_again, "{refused} puts were refused");
     }
     front.set_rule(|_| Fault::None);
     let command = quarantine(&workdir, "requeue", &["--all", "--yes"]).credentials(&server);

@@ -133,6 +133,11 @@ fn no_state_is_changed_while_a_daemon_follows_the_table() {
     for (word, words) in commands {
         let run = state(&work, word, words).run().expect_code(75);
         assert!(run.stderr.contains(&format!("held by process {}", running.pid())), "{word}: {}", run.stderr);
+        assert!(
+            !run.stderr.contains("another state"),
+            "{word} on another state is no remedy: {}",
+            run.stderr
+        );
     }
     running.terminate();
     let _ = running.wait().expect_code(0);
@@ -162,4 +167,17 @@ fn at_a_terminal_whoever_sits_there_is_asked() {
     let agreed = undo_at_a_terminal(&work, "y\n");
     assert!(agreed.contains("takes it back"), "{agreed}");
     assert_eq!(sites(&work), 2);
+}
+
+#[test]
+fn undoing_to_the_state_there_is_does_not_speak_of_what_came_since() {
+    let work = scene();
+    let _ = state(&work, "import", &["one.json", "--yes"]).run().expect_code(0);
+    let _ = state(&work, "undo", &["--yes"]).run().expect_code(0);
+    let kept = std::fs::read(work.state_dir().join("X.state.undo")).unwrap();
+    let _ = state(&work, "undo", &["--yes"]).run().expect_code(0);
+    // As after a command that died before its commit: what is kept is what is there.
+    work.write("state/X.state.undo", kept);
+    let same = state(&work, "undo", &["--yes"]).run().expect_code(0);
+    assert_eq!(same.stderr, "note: this is the state of table X already\n");
 }

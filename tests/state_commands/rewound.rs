@@ -134,6 +134,8 @@ fn a_dry_run_counts_what_would_be_sent_and_changes_nothing() {
         );
         assert_eq!(std::fs::read(work.state_dir().join("X.state")).unwrap(), before);
         assert!(!work.state_dir().join("X.state.undo").exists());
+        let asked = rewind(&work, &["2025-01-01T00:30:00Z"]).expect_code(2);
+        assert!(!asked.stderr.contains("are sent again"), "{}", asked.stderr);
     }
 }
 
@@ -173,4 +175,32 @@ hint: 'livecosmos state show' lists the sites there are
 error: nothing is known of site CHIMN in table X
 hint: 'livecosmos state show' lists the sites there are
 ");
+}
+
+#[test]
+fn what_is_still_to_be_sent_again_is_shown() {
+    let work = from_database();
+    let show = |words: &[&str]| {
+        let line = crate::support::daemon::Livecosmos::new(work.folder()).arg("state").arg("show");
+        let line = words.iter().fold(line, crate::support::daemon::Livecosmos::arg);
+        line.arg("--state-dir").arg(work.state_dir()).run().expect_code(0).stdout
+    };
+    let fills = || {
+        let shown = tidy(&work, &show(&[]));
+        let last = |line: &str| line.rsplit("  ").next().unwrap().to_owned();
+        shown.lines().map(last).collect::<Vec<_>>()
+    };
+    assert_eq!(fills(), ["FILLS", "-", "-"]);
+    let _ = rewind(&work, &["2025-01-01T00:30:00Z", "--yes"]).expect_code(0);
+    assert_eq!(fills(), ["FILLS", "1", "-"]);
+    let document: serde_json::Value = serde_json::from_str(&show(&["--output", "json"])).unwrap();
+    let sites = &document["tables"][0]["sites"];
+    assert_eq!(sites["BUNNY"]["fills"], serde_json::json!([]));
+    let fill = &sites["ALIC1"]["fills"][0];
+    assert!(fill["chain"].as_str().unwrap().starts_with("rewind-"), "{fill}");
+    assert_eq!((&fill["kind"], &fill["seq"]), (&"resend".into(), &0.into()));
+    assert!(fill["from"].as_str().unwrap().contains("2025-01-01T00:30:00Z"), "{fill}");
+    assert!(fill["until"].as_str().unwrap().contains("2025-01-01T01:30:00Z"), "{fill}");
+    once(&work);
+    assert_eq!(fills(), ["FILLS", "-", "-"]);
 }

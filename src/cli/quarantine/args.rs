@@ -36,6 +36,8 @@ pub(in crate::cli) enum QuarantineCommand {
     Requeue(ChosenRows),
 
     /// Take rows out without sending them
+    ///
+    /// With --all, lines of the file that are no rows are moved out of the way, into a file beside it.
     Drop(ChosenRows),
 }
 

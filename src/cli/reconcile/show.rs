@@ -116,7 +116,7 @@ pub(super) fn days(work: &Work<'_>, compared: &Compared) -> Result<Exit, Failure
             })
         })
         .collect();
-    if rows.is_empty() && !compared.sites.is_empty() {
+    if rows.is_empty() && !compared.sites.is_empty() && compared.unknown.is_empty() {
         print::note("source and sink do not differ");
     }
     print::table(["SITE", "DAY", "SOURCE", "SINK", "FINDING"], rows)

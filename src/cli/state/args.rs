@@ -49,6 +49,7 @@ pub(in crate::cli) enum StateCommand {
         /// Rows after this time are sent again: a date, or a date with its time.
         ///
         /// Examples: 2025-01-01, 2025-01-01T12:00:00Z.
+        /// A time without an offset is UTC, whatever the table's `timezone`.
         #[arg(long, value_name = "TIME", value_parser = parse_time)]
         to: Time,
         /// Count the rows that would be sent again, and change nothing.

@@ -119,13 +119,18 @@ fn chain(chain: &Chain) -> String {
 /// A fill in a line: what it sends, and how far it is.
 pub(super) fn fill(fill: &Fill) -> String {
     let Fill { kind, after, until, window: Window { first, end }, chain, .. } = fill;
-    let kind = match kind {
+    let kind = fill_kind(*kind);
+    let first = first.map_or_else(String::new, |first| format!(", times from {first}"));
+    let end = end.map_or_else(String::new, |end| format!(", times before {end}"));
+    format!("{kind} after {after} until {until}{first}{end}: {}", self::chain(chain))
+}
+
+/// What a fill is for, in a word.
+pub(super) fn fill_kind(kind: FillKind) -> &'static str {
+    match kind {
         FillKind::CatchUp => "catch-up",
         FillKind::Backfill => "backfill",
         FillKind::Repair => "repair",
         FillKind::Resend => "resend",
-    };
-    let first = first.map_or_else(String::new, |first| format!(", times from {first}"));
-    let end = end.map_or_else(String::new, |end| format!(", times before {end}"));
-    format!("{kind} after {after} until {until}{first}{end}: {}", self::chain(chain))
+    }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use livecosmos_state::{Intent, Site, TableName, Time, Whole};
+use livecosmos_state::{ChainName, Fill, Intent, Site, TableName, Time, Whole};
 use serde::Serialize;
 
 use super::args::StateArgs;
+use super::difference::fill_kind;
 use super::look::{inspected, report};
 use crate::cli::args::{CommonArgs, Output};
 use crate::cli::print::{self, Failure};
@@ -37,6 +38,17 @@ struct ShownSite {
     last_data: Option<String>,
     seq: u64,
     pending: Option<ShownIntent>,
+    fills: Vec<ShownFill>,
+}
+
+/// What is still to be sent on a chain beside the live one.
+#[derive(Serialize)]
+struct ShownFill {
+    chain: String,
+    kind: &'static str,
+    from: String,
+    until: String,
+    seq: u64,
 }
 
 #[derive(Serialize)]
@@ -64,7 +76,7 @@ pub(super) fn run(args: &StateArgs, common: &CommonArgs) -> Result<Exit, Failure
     let rows = wholes.iter().flat_map(|whole| {
         whole.state.sites.iter().map(|(id, site)| site_row(&whole.state.table, id.as_str(), site, now))
     });
-    print::table(["TABLE", "SITE", "WATERMARK", "LAG", "SEQ", "PENDING"], rows)?;
+    print::table(["TABLE", "SITE", "WATERMARK", "LAG", "SEQ", "PENDING", "FILLS"], rows)?;
     Ok(exit)
 }
 
@@ -74,6 +86,7 @@ fn shown(whole: &Whole) -> ShownTable {
         last_data: site.last_data.map(|time| time.to_string()),
         seq: site.live.seq,
         pending: site.live.pending.as_ref().map(shown_intent),
+        fills: site.fills.iter().map(|(chain, fill)| shown_fill(chain, fill)).collect(),
     };
     ShownTable {
         table: whole.state.table.to_string(),
@@ -96,7 +109,17 @@ fn shown_intent(intent: &Intent) -> ShownIntent {
     }
 }
 
-fn site_row(table: &TableName, id: &str, site: &Site, now: Time) -> [String; 6] {
+fn shown_fill(chain: &ChainName, fill: &Fill) -> ShownFill {
+    ShownFill {
+        chain: chain.to_string(),
+        kind: fill_kind(fill.kind),
+        from: fill.after.to_string(),
+        until: fill.until.to_string(),
+        seq: fill.chain.seq,
+    }
+}
+
+fn site_row(table: &TableName, id: &str, site: &Site, now: Time) -> [String; 7] {
     let none = || "-".to_owned();
     [
         table.to_string(),
@@ -108,6 +131,7 @@ fn site_row(table: &TableName, id: &str, site: &Site, now: Time) -> [String; 6] 
             .pending
             .as_ref()
             .map_or_else(none, |intent| format!("{} rows in {}", intent.rows, intent.key)),
+        Some(site.fills.len()).filter(|fills| *fills > 0).map_or_else(none, |fills| fills.to_string()),
     ]
 }
 

@@ -4,6 +4,7 @@ use livecosmos_state::Found;
 
 use super::args::TableArgs;
 use super::change::{Workplace, check_source};
+use super::difference::differences;
 use crate::cli::args::CommonArgs;
 use crate::cli::print::{self, Failure};
 use crate::exit::Exit;
@@ -50,7 +51,7 @@ pub(super) fn run(args: &TableArgs, yes: bool, common: &CommonArgs) -> Result<Ex
     };
     check_source(&kept.state, &workplace.config)?;
     let since = workplace.store.generation().saturating_sub(kept.generation.saturating_add(1));
-    if since > 0 {
+    if since > 0 && !differences(workplace.store.state(), &kept.state).is_empty() {
         print::note(format_args!(
             "table {table} was committed {since} times since; what was stored meanwhile is found again in the sink"
         ));

@@ -14,7 +14,7 @@ use super::sites::Sites;
 use super::split::{ROW_BYTES_MAX, ROW_LINES_MAX};
 use crate::clock::shift;
 use crate::rows::RowTime;
-use crate::source::{Batcher, Cells, Intake, Pass, Reject, Start, Stopped, TableShape};
+use crate::source::{Batcher, Cells, Intake, Pass, Reject, Start, Stopped, TableShape, WRITE_ANEW};
 
 /// Rows between two questions whether to stop.
 const ROWS_PER_STOP_CHECK: u64 = 4096;
@@ -118,13 +118,12 @@ impl Reader<'_> {
     fn row(&mut self, records: &Records) -> Result<(), ReadError> {
         let (bytes, bounds) = records.fields();
         let Ok(text) = std::str::from_utf8(bytes) else {
-            let reason = "it is not UTF-8; convert the file, or mend the line";
-            return Ok(self.reject(records, None, reason.to_owned())?);
+            return Ok(self.reject(records, None, format!("it is not UTF-8; {WRITE_ANEW}"))?);
         };
         let columns = self.facts.columns;
         if bounds.len() != columns.width() {
             let reason = format!(
-                "it has {} fields and the header has {}; mend the line, or check delimiter and quotes",
+                "it has {} fields and the header has {}; check delimiter and quotes, or {WRITE_ANEW}",
                 bounds.len(),
                 columns.width()
             );
@@ -198,7 +197,7 @@ impl Reader<'_> {
     fn row_of_new_site(&mut self, site_text: &str, row: &Row<'_>) -> Result<(), ReadError> {
         let trimmed = site_text.trim();
         if trimmed.is_empty() || self.facts.columns.is_null(trimmed) {
-            let reason = "its site is empty; mend the line".to_owned();
+            let reason = format!("its site is empty; {WRITE_ANEW}");
             return Ok(self.reject(row.records, None, reason)?);
         }
         match SiteId::parse(trimmed) {
@@ -206,16 +205,16 @@ impl Reader<'_> {
                 self.sites.admit(site_text, &site, self.shape, self.start, self.batcher, self.intake)?;
                 self.row_of_site(site_text, row)
             }
-            Err(error) => Ok(self.reject(row.records, None, format!("{error}, or mend the line"))?),
+            Err(error) => Ok(self.reject(row.records, None, format!("{error}, or {WRITE_ANEW}"))?),
         }
     }
 
     #[cold]
     fn reject_broken(&mut self, records: &Records) -> Result<(), Stopped> {
         let reason = if records.record_is_cut() {
-            format!("it is longer than {} MiB; mend the line", ROW_BYTES_MAX >> 20)
+            format!("it is longer than {} MiB; {WRITE_ANEW}", ROW_BYTES_MAX >> 20)
         } else {
-            format!("its quote is not closed within {ROW_LINES_MAX} lines; mend the line")
+            format!("its quote is not closed within {ROW_LINES_MAX} lines; {WRITE_ANEW}")
         };
         self.reject_as(records, None, reason, None)
     }
@@ -340,7 +339,7 @@ impl Times {
     ) -> Result<RowTime, String> {
         let trimmed = text.trim();
         if trimmed.is_empty() || columns.is_null(trimmed) {
-            return Err(format!("its time, column '{}', is empty; mend the line", shape.time_column));
+            return Err(format!("its time, column '{}', is empty; {WRITE_ANEW}", shape.time_column));
         }
         let refused = |error| format!("its time, column '{}': {error}", shape.time_column);
         let time = shape.time.read(trimmed).map_err(refused)?;
