@@ -65,9 +65,9 @@ impl From<&QuarantineError> for Exit {
     fn from(error: &QuarantineError) -> Self {
         match error {
             QuarantineError::NoFile { .. } => Self::Config,
+            QuarantineError::Full { .. } => Self::SitesFailed,
             QuarantineError::Unreadable { .. }
             | QuarantineError::Io { .. }
-            | QuarantineError::Full { .. }
             | QuarantineError::Broken { .. } => Self::StateUnwritable,
         }
     }

@@ -33,6 +33,8 @@ pub struct Quarantine {
     known: HashSet<Box<str>>,
     bytes: u64,
     bytes_max: u64,
+    /// What it held at the last checkpoint.
+    bytes_at_checkpoint: u64,
     /// What is left of the file when a sync fails.
     bytes_synced: u64,
     unsynced: bool,
@@ -109,6 +111,7 @@ impl Quarantine {
             known: HashSet::new(),
             bytes: 0,
             bytes_max: BYTES_MAX_DEFAULT,
+            bytes_at_checkpoint: 0,
             bytes_synced: 0,
             unsynced: false,
             is_broken: false,
@@ -177,6 +180,20 @@ impl Quarantine {
         Ok(())
     }
 
+    /// Whether what was kept since the last checkpoint takes as much as there is left. A quarantine that
+    /// becomes full has then next to nothing in it that its source does not count as done: once an operator
+    /// has emptied it, what it held does not come back to fill it again.
+    #[must_use]
+    pub fn is_checkpoint_due(&self) -> bool {
+        let kept = self.bytes.saturating_sub(self.bytes_at_checkpoint);
+        kept > 0 && kept >= self.bytes_max.saturating_sub(self.bytes)
+    }
+
+    /// There was a checkpoint: whether it could cover anything or not, the next one waits for more.
+    pub fn note_checkpoint(&mut self) {
+        self.bytes_at_checkpoint = self.bytes;
+    }
+
     /// Whether all rows that were kept are durable.
     #[must_use]
     pub fn is_synced(&self) -> bool {
@@ -197,7 +214,7 @@ impl Quarantine {
 
     fn recall(&mut self, file: File) -> std::io::Result<()> {
         self.bytes = file.metadata()?.len();
-        self.bytes_synced = self.bytes;
+        (self.bytes_synced, self.bytes_at_checkpoint) = (self.bytes, self.bytes);
         // Rows that a killed process kept may not be on the disk yet, and count as kept from here on.
         self.unsynced = self.bytes > 0;
         for line in BufReader::new(file).split(b'\n') {

@@ -133,6 +133,12 @@ pub trait Intake {
     /// Takes a row that cannot be sent.
     fn reject(&mut self, reject: Reject) -> Result<(), Stopped>;
 
+    /// Whether rows that were rejected take up so much that a pass should come to a checkpoint. Asked after
+    /// each of them.
+    fn is_checkpoint_due(&self) -> bool {
+        false
+    }
+
     /// Whether the pass should end; long stretches without a batch ask this now and then.
     fn stopped(&self) -> bool;
 }

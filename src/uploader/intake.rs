@@ -190,6 +190,10 @@ impl Intake for Lanes {
         Ok(())
     }
 
+    fn is_checkpoint_due(&self) -> bool {
+        self.errand == Errand::Live && self.uploader.quarantine().is_checkpoint_due()
+    }
+
     fn stopped(&self) -> bool {
         self.uploader.shared.progress.step();
         self.uploader.stop.is_requested() || self.outcomes.is_aborted()

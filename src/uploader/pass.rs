@@ -162,6 +162,7 @@ impl LiveUploader {
 
     /// Remembers what is covered, if nothing before it was given up.
     pub(super) async fn cover(&self, files: &[SourceFile], outcomes: &Outcomes) -> Result<(), PassError> {
+        self.quarantine().note_checkpoint();
         if !outcomes.is_clean() || !self.pauses(&Errand::Live).is_clean() {
             return Ok(());
         }

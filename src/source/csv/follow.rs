@@ -232,6 +232,7 @@ impl CsvSource {
             pass: reading.pass,
             times: &mut reading.times,
             passed_over: opened.passed_over,
+            ends_here: false,
         };
         let stretch = reader.read(&mut opened.records, reading.unsaved_bytes_max);
         (opened.passed_over, opened.lines) = (reader.passed_over, reader.facts.lines_before);
@@ -285,7 +286,8 @@ impl CsvSource {
 
 impl Reading<'_> {
     fn checkpoint(&mut self, survey: &Survey) -> Result<(), ReadError> {
-        if self.start.only.is_some() || self.unsaved_bytes < self.unsaved_bytes_max {
+        let is_due = self.unsaved_bytes >= self.unsaved_bytes_max || self.intake.is_checkpoint_due();
+        if self.start.only.is_some() || !is_due {
             return Ok(());
         }
         self.unsaved_bytes = 0;

@@ -47,6 +47,8 @@ pub(super) struct Reader<'a> {
     pub(super) times: &'a mut Times,
     /// Where the first row begins that was passed over because its site is paused.
     pub(super) passed_over: Option<Position>,
+    /// The stretch ends here: what was rejected is to be remembered.
+    pub(super) ends_here: bool,
 }
 
 /// Where a stretch of reading ended.
@@ -90,7 +92,7 @@ impl Reader<'_> {
     /// Reads on until about `bytes_max` bytes later.
     pub(super) fn read(&mut self, records: &mut Records, bytes_max: u64) -> Result<Stretch, ReadError> {
         let until = records.offset().saturating_add(bytes_max);
-        while records.offset() < until {
+        while records.offset() < until && !self.ends_here {
             match records.advance()? {
                 Step::Record => self.row(records)?,
                 Step::Broken => self.reject_broken(records)?,
@@ -252,7 +254,9 @@ impl Reader<'_> {
             row: row.trim_end_matches(['\r', '\n']).to_owned(),
             cells,
             place: Some(Cursor::File { file: self.facts.file, offset }),
-        })
+        })?;
+        self.ends_here = self.start.only.is_none() && self.intake.is_checkpoint_due();
+        Ok(())
     }
 
     /// The fields of a record as they stand; `None` for one that is not UTF-8.
