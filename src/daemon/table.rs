@@ -118,14 +118,14 @@ impl Table {
             log(&self.config.table, &report, Some(begun.elapsed()));
             self.fills.look();
             run.add(&report);
-            self.late(&mut run, report.error.is_none() && !report.again).await;
+            self.late(&mut run, !report.concerns_all() && !report.again).await;
             if self.stop.is_requested() {
                 break Exit::Done;
             }
             if let Some(exit) = run.ends(&report) {
-                if once && report.error.is_none() {
-                    let faults = !report.source.faults.is_empty();
-                    break run.ends_with(self.fills.drain().await, faults);
+                if once && !report.concerns_all() {
+                    let is_whole = report.error.is_none() && report.source.faults.is_empty();
+                    break run.ends_with(self.fills.drain().await, (!is_whole).then_some(exit));
                 }
                 break exit;
             }
@@ -276,23 +276,20 @@ impl Run {
             Some(error @ PassError::Source(SourceError::Config(_))) if self.passes == 1 => {
                 Some(Exit::from(error))
             }
-            Some(error) => self.once.then(|| Exit::from(error)),
-            None if !self.once || report.again => None,
+            Some(error) if self.once && (report.concerns_all() || !report.again) => Some(Exit::from(error)),
+            _ if !self.once || report.again => None,
             // A file that could not be read is a site, or several, that could not be sent.
-            None if !report.source.faults.is_empty() => Some(Exit::SitesFailed),
-            None => Some(self.exit_of_sites()),
+            _ if !report.source.faults.is_empty() => Some(Exit::SitesFailed),
+            _ => Some(self.exit_of_sites()),
         }
     }
 
-    /// How a one-shot run ends whose last pass went through and whose fills came to this.
-    fn ends_with(&mut self, fills: Outcome, faults: bool) -> Exit {
+    /// How a one-shot run ends whose fills came to this, and whose last pass found more wrong than sites.
+    fn ends_with(&mut self, fills: Outcome, found: Option<Exit>) -> Exit {
         self.objects += fills.objects;
         self.failures.extend(fills.failures);
-        match fills.error.or(self.late_error.take()) {
-            Some(error) => Exit::from(&error),
-            None if faults => Exit::SitesFailed,
-            None => self.exit_of_sites(),
-        }
+        let error = fills.error.or(self.late_error.take()).map(|error| Exit::from(&error));
+        error.or(found).unwrap_or_else(|| self.exit_of_sites())
     }
 
     /// All sites are well, or some failed; or the sink was simply away.

@@ -32,6 +32,17 @@ pub struct PassReport {
     pub source: Pass,
 }
 
+impl PassReport {
+    /// Whether what went wrong holds up the table. A row that cannot be kept holds up its own site.
+    #[must_use]
+    pub fn concerns_all(&self) -> bool {
+        match &self.error {
+            Some(PassError::Quarantine(error)) => matches!(error, QuarantineError::Broken { .. }),
+            error => error.is_some(),
+        }
+    }
+}
+
 /// Counts of a pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {

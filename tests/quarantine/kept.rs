@@ -92,6 +92,36 @@ fn a_full_quarantine_that_is_emptied_lets_the_rows_behind_it_pass() {
     assert_eq!(in_folder(&workdir.path("stored")), good);
 }
 
+/// A is held up. B has a row that came late, and C a backlog with a fresh row before it.
+#[test]
+fn a_full_quarantine_holds_up_neither_late_rows_nor_backlogs_of_other_sites() {
+    let workdir = workdir(&format!(
+        "[source]\nkind = \"sqlite\"\npath = \"rows.sqlite\"\ntime_unit = \"s\"\n{FOLDER}\n[upload]\n\
+         format = \"ndjson\"\nbatch_rows_max = 4\n[poll]\nfallback = \"all\"\nlookback = \"1d\"\nquarantine_max = \"64 KiB\"\n\
+         [tables.T]\nsite_column = \"SITE\"\ntime_column = \"TIME\"\n"
+    ));
+    let database = rusqlite::Connection::open(workdir.path("rows.sqlite")).expect("a database");
+    let sql = |sql: &str| database.execute_batch(sql).expect("a statement");
+    let numbers =
+        "WITH RECURSIVE N (N) AS (SELECT 0 UNION ALL SELECT N + 1 FROM N WHERE N < 399) INSERT INTO T";
+    sql("CREATE TABLE T (SITE TEXT, TIME INTEGER, N INTEGER); CREATE INDEX I ON T (SITE, TIME);
+         INSERT INTO T VALUES ('B', 1735000000, 1)");
+    let _ = follow(&workdir).arg("--once").run().expect_code(0);
+    sql("INSERT INTO T VALUES ('B', 1735000600, 3)");
+    let _ = follow(&workdir).arg("--once").run().expect_code(0);
+    sql("INSERT INTO T VALUES ('B', 1735000300, 2)");
+    // No time in seconds is that far away.
+    sql(&format!("{numbers} SELECT 'A', 1735600000000 + N, 10000 + N FROM N"));
+    let full = follow(&workdir).arg("--once").run().expect_code(3);
+    assert!(full.stderr.contains("has reached its 65536 bytes"), "{}", full.stderr);
+    assert_eq!(in_folder(&workdir.path("stored")), ["1", "2", "3"]);
+    sql(&format!("{numbers} SELECT 'C', 1735000000 + N * 6000, 1000 + N FROM N"));
+    let _ = follow(&workdir).arg("--once").run().expect_code(3);
+    let mut all: Vec<String> = [1, 2, 3].into_iter().chain(1000..1400).map(|n: u32| n.to_string()).collect();
+    all.sort_unstable();
+    assert_eq!(in_folder(&workdir.path("stored")), all);
+}
+
 /// In the file: too long a line of somebody else's, a document of another kind, no text at all, half a line.
 #[test]
 fn lines_that_are_no_rows_are_counted_and_dropping_all_moves_them_out_of_the_way() {
