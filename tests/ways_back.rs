@@ -103,6 +103,24 @@ fn a_late_row_and_a_changed_one_are_sent_once() {
 }
 
 #[test]
+fn a_setting_that_spells_rows_otherwise_is_told_with_what_finds_rows_that_came_late() {
+    let workdir = workdir(&table_config("lookback = \"1d\""));
+    let database = database(&workdir);
+    add(&database, "A", 0..100, 10);
+    for _ in 0..2 {
+        let quiet = follow(&workdir).arg("--once").run().expect_code(0);
+        assert!(!quiet.stderr.contains("reconcile"), "{}", quiet.stderr);
+    }
+    let otherwise = format!("{}timezone = \"Europe/London\"\n", table_config("lookback = \"1d\""));
+    workdir.write("livecosmos.toml", otherwise);
+    let told = follow(&workdir).arg("--once").run().expect_code(0);
+    assert!(told.stderr.contains("'livecosmos reconcile' finds them"), "{}", told.stderr);
+    let quiet = follow(&workdir).arg("--once").run().expect_code(0);
+    assert!(!quiet.stderr.contains("reconcile"), "{}", quiet.stderr);
+    assert_eq!(stored(&workdir), (0..100).collect::<Vec<_>>());
+}
+
+#[test]
 fn rows_that_have_not_settled_are_held_back_and_come_in_their_order() {
     let workdir = workdir(&table_config("settle = \"1h\""));
     let database = database(&workdir);

@@ -97,28 +97,38 @@ impl LiveUploader {
         Ok((resume, Some(sieve)))
     }
 
+    /// Forgets, in the state that a pass begins with, what a window made shorter has left behind: a state
+    /// that has grown too large to be committed comes back within its bounds.
+    pub(super) fn forget(&self) {
+        let Some(lookback) = self.settings.lookback else { return };
+        let changes: Vec<Change> = self.journal.read(|state| {
+            state.sites.iter().filter_map(|(id, site)| forgotten(id, site, lookback)).collect()
+        });
+        changes.into_iter().for_each(|change| self.journal.defer(change));
+    }
+
     /// Begins the ledger of a site, or forgets what its window has left behind.
     fn tidy(&self, id: &SiteId, lookback: Lookback) {
         let change = self.journal.read(|state| {
             let site = state.sites.get(id)?;
-            let first = lookback.first(front(site)?);
-            match site.ledger_from {
-                // Nothing is known of the rows before the front: what it jumped over is a fill's.
-                None => Some(Change::Watched {
-                    site: id.clone(),
-                    from: just_after(front(site)?),
-                    rows: Sent::default(),
-                }),
-                Some(from) => {
-                    let is_old = first.seconds.saturating_sub(from.seconds) >= FORGET_S;
-                    is_old.then(|| Change::Forgotten { site: id.clone(), before: first })
-                }
+            if site.ledger_from.is_some() {
+                return forgotten(id, site, lookback);
             }
+            // Nothing is known of the rows before the front: what it jumped over is a fill's.
+            let from = just_after(front(site)?);
+            Some(Change::Watched { site: id.clone(), from, rows: Sent::default() })
         });
         if let Some(change) = change {
             self.journal.defer(change);
         }
     }
+}
+
+/// That what the window of a site has left behind is no longer in its ledger, if that is worth it.
+fn forgotten(id: &SiteId, site: &Site, lookback: Lookback) -> Option<Change> {
+    let first = lookback.first(front(site)?);
+    let is_old = first.seconds.saturating_sub(site.ledger_from?.seconds) >= FORGET_S;
+    is_old.then(|| Change::Forgotten { site: id.clone(), before: first })
 }
 
 /// The latest time that the live chain covers: behind a jump it is later than any row that is stored.

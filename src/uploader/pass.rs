@@ -115,6 +115,11 @@ impl LiveUploader {
         let ledger_config =
             if self.looks_back() { self.settings.config_digest.clone() } else { String::new() };
         if self.journal.read(|state| state.ledger_config != ledger_config) {
+            if self.looks_back() && self.journal.read(|state| !state.ledger_config.is_empty()) {
+                tracing::warn!(table = %self.settings.table,
+                    "settings that decide how rows are spelled have changed: rows that came late before now and \
+                     were not sent yet are not looked for; 'livecosmos reconcile' finds them");
+            }
             // What is stored under other settings, or while no ledger is kept, would be taken for late.
             self.journal.commit(Change::Relisted { config: ledger_config }).await?;
         }
@@ -124,6 +129,7 @@ impl LiveUploader {
             let source = self.settings.source_id.clone();
             self.journal.commit(Change::Begun { source, now: now.time, floor }).await?;
         }
+        self.forget();
         let behind = self.pauses(&Errand::Live).begin(now);
         Ok(self.journal.read(|state| Start {
             now: now.time,

@@ -117,7 +117,7 @@ pub enum CommitError {
     /// The record outgrew the format, and the store refuses all further commits. Exit code 74.
     #[error(
         "state file {} would hold {bytes} bytes, more than the {bytes_max} its format allows; follow fewer \
-         sites per table",
+         sites per table, or look back less far",
         path.display()
     )]
     TooLarge {

@@ -218,6 +218,31 @@ async fn hours_that_the_window_has_left_are_no_longer_in_the_ledger() {
     assert_eq!(rows(&following), 1, "the newer one alone");
 }
 
+/// The way out for a state that has grown too large to be committed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_shorter_window_leaves_behind_is_forgotten_by_the_first_commit_of_the_next_start() {
+    let station = Station::new();
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    for (value, age_s) in [(0, 80_000), (1, 79_000), (2, 600)] {
+        station.add("A", age_s, value..value + 1);
+        follow(&station, &state_dir, shelf.clone(), looking_back()).await;
+    }
+    let rows = |following: &Following| {
+        following.uploader.state().sites.values().map(|site| site.ledger.len()).sum::<usize>()
+    };
+    assert_eq!(rows(&station.open(&state_dir, shelf.clone(), looking_back())), 3);
+
+    let short = Settings { lookback: Some(Lookback { seconds: 3_600, ..LOOKBACK }), ..looking_back() };
+    station.add("A", 480, 3..4);
+    let before = shelf.crashes.lock().unwrap().len();
+    follow(&station, &state_dir, shelf.clone(), short).await;
+    let (_, at_the_put) = shelf.crashes.lock().unwrap()[before].clone();
+    let crashed = station.world.state_dir("crashed");
+    write_folder(&crashed, &at_the_put);
+    assert_eq!(rows(&station.open(&crashed, shelf.clone(), looking_back())), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_row_whose_put_fails_is_sent_by_a_later_look_though_the_table_rests() {
     let station = Station::new();
