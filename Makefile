@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 TABLE := LEVEL1_SOILMET_30MIN
 
-.PHONY: help test check fmt clippy docs deny bench torture fuzz demo test-servers install-tools
+.PHONY: help test check fmt clippy docs deny bench torture torture-short fuzz demo test-servers install-tools
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,15 @@ torture: test-servers ## kill, cut and race it for a long time (release build, t
 	cargo test --release --test s3_faults -- --ignored --nocapture
 	cargo test --release --test machine -- --ignored --nocapture --test-threads=3
 	cargo test --release --test syscalls -- --ignored --nocapture
+
+torture-short: export LIVECOSMOS_KILLS = 100
+torture-short: export LIVECOSMOS_HISTORIES = 5000
+torture-short: export LIVECOSMOS_POWER_CUTS = 20
+torture-short: export LIVECOSMOS_FULL_DISKS = 8
+torture-short: export LIVECOSMOS_STOPS = 8
+torture-short: export LIVECOSMOS_SWEEP_CASES = 500
+torture-short: test-servers ## a little of each of these, with the tests as `make test` built them (minutes)
+	cargo test --test exactly_once --test model --test machine --test syscalls -- --ignored
 
 fuzz: ## try inputs that nobody would write, FUZZ_SECONDS (60) on each reader
 	@fuzz/run

@@ -354,3 +354,11 @@ pub(crate) fn stored_of_a(minutes: std::ops::Range<u32>) -> Vec<String> {
 pub(crate) fn content(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap()
 }
+
+/// A source that has read minutes 0 to 9 of `x.csv`.
+pub(crate) fn begun(folder: &Folder) -> (CsvSource, Uploader) {
+    folder.write("x.csv", format!("{HEADER}{}", rows_of_a(0..10)));
+    let (mut source, mut uploader) = (folder.open("x.csv"), Uploader::default());
+    assert_eq!(uploader.follow(&mut source), stored_of_a(0..10));
+    (source, uploader)
+}

@@ -7,4 +7,5 @@ mod follow;
 mod harness;
 mod history;
 mod lost_state;
+mod many;
 mod rotate;
