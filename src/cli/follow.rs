@@ -78,12 +78,12 @@ fn refuse_command(path: &Path) -> Result<(), Failure> {
 
 /// The tables named, each once, in the order of their names; all of them for `all`.
 pub(super) fn select(config: &Config, names: &[String]) -> Result<Vec<TableConfig>, ConfigError> {
-    let named: BTreeSet<&String> = names.iter().filter(|name| *name != ALL).collect();
-    let named = named.into_iter().map(|name| config.table(name).cloned()).collect::<Result<_, _>>()?;
+    let chosen: BTreeSet<&String> = names.iter().filter(|name| *name != ALL).collect();
+    let chosen = chosen.into_iter().map(|name| config.table(name).cloned()).collect::<Result<_, _>>()?;
     if names.iter().any(|name| name == ALL) {
         return Ok(config.tables().cloned().collect());
     }
-    Ok(named)
+    Ok(chosen)
 }
 
 /// A site that no table may have would be waited for in vain.

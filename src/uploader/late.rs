@@ -104,7 +104,9 @@ impl LiveUploader {
         let changes: Vec<Change> = self.journal.read(|state| {
             state.sites.iter().filter_map(|(id, site)| forgotten(id, site, lookback)).collect()
         });
-        changes.into_iter().for_each(|change| self.journal.defer(change));
+        for change in changes {
+            self.journal.defer(change);
+        }
     }
 
     /// Begins the ledger of a site, or forgets what its window has left behind.
