@@ -180,6 +180,15 @@ impl Rows {
         *self = rows;
     }
 
+    /// Takes out the first `count` rows.
+    #[must_use]
+    pub fn split_to(&mut self, count: usize) -> Self {
+        let mut first = self.clone();
+        first.retain(|row| row < count);
+        self.retain(|row| row >= count);
+        first
+    }
+
     /// Memory held, in bytes: what the budget counts.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
@@ -243,6 +252,14 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Takes out the first `count` rows, as a batch that ends in the same place: for chains that send what
+    /// is missing, and whose objects' ends say only how far they looked.
+    #[must_use]
+    pub fn split_to(&mut self, count: usize) -> Self {
+        let rows = self.rows.split_to(count);
+        Self { site: self.site.clone(), rows, to: self.to.clone(), is_cut: true, newest: self.newest }
+    }
+
     /// The earliest and the latest time in the batch; `None` where it is empty, which no source yields.
     #[must_use]
     pub fn time_range(&self) -> Option<(Time, Time)> {

@@ -77,7 +77,8 @@ impl Entry {
             Some(Cursor::Row { time, tie }) => {
                 site.is_some_and(|site| match site.live.passed.as_ref().unwrap_or(&site.live.cursor) {
                     Cursor::Row { time: at, tie: tied } => (time, &tie) > (*at, tied),
-                    Cursor::Start | Cursor::File { .. } => false,
+                    Cursor::Start => site.floor.is_none_or(|floor| time > floor),
+                    Cursor::File { .. } => false,
                 })
             }
             Some(Cursor::Start) | None => false,

@@ -146,9 +146,10 @@ impl Batcher {
         })
     }
 
-    /// Closes every open batch: at the end of a pass, of a file, or where the schema changes.
-    pub fn close_all(&mut self, intake: &mut dyn Intake) -> Result<(), Stopped> {
-        (0..self.groups.len()).try_for_each(|slot| self.close(Slot(slot), intake))
+    /// Closes every open batch: at the end of a pass, of a file, or where the schema changes. `is_cut`
+    /// where more rows of their sites may follow.
+    pub fn close_all(&mut self, is_cut: bool, intake: &mut dyn Intake) -> Result<(), Stopped> {
+        (0..self.groups.len()).try_for_each(|slot| self.end_batch(Slot(slot), is_cut, intake))
     }
 
     fn close_largest(&mut self, slot: Slot, cursor: &Cursor, intake: &mut dyn Intake) -> Result<(), Stopped> {
@@ -255,7 +256,7 @@ mod tests {
             add(&mut batcher, &mut sink, "A", &schema, file(offset), "x");
         }
         assert_eq!(lens(&sink), [3, 3]);
-        batcher.close_all(&mut sink).unwrap();
+        batcher.close_all(false, &mut sink).unwrap();
         assert_eq!(lens(&sink), [3, 3, 1]);
         assert_eq!(
             sink.batches.iter().map(|batch| batch.to.clone()).collect::<Vec<_>>(),
@@ -270,7 +271,7 @@ mod tests {
         for offset in 0..6 {
             add(&mut batcher, &mut sink, "A", &schema, file(offset), "12345");
         }
-        batcher.close_all(&mut sink).unwrap();
+        batcher.close_all(false, &mut sink).unwrap();
         assert_eq!(lens(&sink), [2, 2, 2]);
     }
 
@@ -281,7 +282,7 @@ mod tests {
         for seconds in [1, 2, 2, 2, 2, 3] {
             add(&mut batcher, &mut sink, "A", &schema, tied(seconds), "x");
         }
-        batcher.close_all(&mut sink).unwrap();
+        batcher.close_all(false, &mut sink).unwrap();
         assert_eq!(sink.batches.last().map(|batch| batch.to.clone()), Some(tied(3)));
         let with_twos: Vec<_> = sink.batches.iter().filter(|batch| batch.to == tied(2)).collect();
         assert_eq!(with_twos.len(), 1, "all rows of one time are in one batch");
@@ -293,7 +294,7 @@ mod tests {
         let (first, second) = (schema(), schema());
         add(&mut batcher, &mut sink, "A", &first, file(1), "x");
         add(&mut batcher, &mut sink, "A", &second, file(2), "x");
-        batcher.close_all(&mut sink).unwrap();
+        batcher.close_all(false, &mut sink).unwrap();
         assert_eq!(lens(&sink), [1, 1]);
     }
 
@@ -305,7 +306,7 @@ mod tests {
             let site = ["A", "B"][usize::try_from(offset % 2).unwrap()];
             add(&mut batcher, &mut sink, site, &schema, file(offset), site);
         }
-        batcher.close_all(&mut sink).unwrap();
+        batcher.close_all(false, &mut sink).unwrap();
         assert_eq!(sink.asked, 2);
         for batch in &sink.batches {
             assert!((0..batch.rows.len()).all(|row| batch.rows.value(row, 1).text == batch.site.as_str()));

@@ -45,17 +45,17 @@ impl LiveUploader {
         self.confirm(site, chain).await?;
         let known = self.journal.read(|state| {
             let site = state.sites.get(site)?;
-            let fill = site.fills.get(chain)?;
+            let fill = site.fills.get(chain).filter(|fill| !is_whole(fill))?;
             Some((Position::of(site, chain)?.resume_fill(fill, site.floor), fill.clone()))
         });
         let Some((resume, fill)) = known else {
             return Ok((Resume { paused: true, ..Resume::from_the_start() }, None));
         };
-        let sieve = match fill.kind {
-            FillKind::CatchUp | FillKind::Resend => None,
-            FillKind::Backfill | FillKind::Repair => Some(self.sieve_of_sink(site, &fill).await?),
-        };
-        Ok((resume, sieve))
+        if !fill.kind.compares() {
+            return Ok((resume, None));
+        }
+        let kept = self.kept().get(&(site.clone(), chain.clone())).cloned().unwrap_or_default();
+        Ok((resume, Some(self.sieve_of_sink(site, &fill, &kept).await?)))
     }
 
     /// The end of the fill, if `batch` is the last of it.
@@ -65,8 +65,7 @@ impl LiveUploader {
     pub(super) fn end_of_fill(&self, batch: &Batch, chain: &ChainName) -> Option<Cursor> {
         self.journal.read(|state| {
             let fill = state.sites.get(&batch.site)?.fills.get(chain)?;
-            let is_range = matches!(fill.kind, FillKind::CatchUp | FillKind::Resend);
-            (is_range && !batch.is_cut).then(|| fill.until.clone())
+            (!fill.kind.compares() && !batch.is_cut).then(|| fill.until.clone())
         })
     }
 
@@ -89,6 +88,11 @@ impl LiveUploader {
     }
 }
 
+/// Whether the chain of a fill says that it is whole: there is nothing left to read.
+pub(super) fn is_whole(fill: &Fill) -> bool {
+    !fill.kind.compares() && fill.chain.cursor == fill.until
+}
+
 impl Position {
     /// The same for a source: the live chain.
     pub(super) fn resume(self, paused: bool) -> Resume {
@@ -107,9 +111,10 @@ impl Position {
     ///
     /// What sends only the rows that are missing reads all of its part anew each time.
     pub(super) fn resume_fill(self, fill: &Fill, floor: Option<Time>) -> Resume {
-        let (cursor, floor) = match fill.kind {
-            FillKind::CatchUp | FillKind::Resend => (self.passed.unwrap_or(self.cursor), floor),
-            FillKind::Backfill | FillKind::Repair => (fill.after.clone(), None),
+        let (cursor, floor) = if fill.kind.compares() {
+            (fill.after.clone(), None)
+        } else {
+            (self.passed.unwrap_or(self.cursor), floor)
         };
         let ahead = match cursor {
             Cursor::File { file, offset } => vec![FilePosition { file, offset }],

@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use livecosmos_state::{
-    ChainName, CommitError, Cursor, FileId, Fill, FillKind, SiteId, SourceFile, State, Time,
-};
+use livecosmos_state::{ChainName, CommitError, Cursor, FileId, Fill, SiteId, SourceFile, State, Time};
 
 use super::change::Change;
-use super::errand::Errand;
+use super::errand::{Errand, is_whole};
 use super::intake::Lanes;
 use super::limits::Loan;
 use super::pass::{Outcomes, PassError, PassReport};
@@ -48,6 +46,10 @@ impl LiveUploader {
     #[must_use]
     pub fn state(&self) -> State {
         self.journal.read(State::clone)
+    }
+
+    fn fill_of(&self, site: &SiteId, chain: &ChainName) -> Option<Fill> {
+        self.journal.read(|state| state.sites.get(site)?.fills.get(chain).cloned())
     }
 
     /// Whether any fill is not done.
@@ -101,7 +103,8 @@ impl LiveUploader {
     ) -> PassReport {
         let now = self.now();
         let read = read.map_err(|error| outcomes.abort(error.into())).ok();
-        let was_read = read.as_ref().is_some_and(|pass| is_read_to_its_end(pass, fill));
+        let is_whole = self.fill_of(site, chain).as_ref().is_some_and(is_whole);
+        let was_read = read.as_ref().is_some_and(|pass| is_whole || is_read_to_its_end(pass, fill));
         let is_unread = outcomes.is_clean() && read.is_some() && !was_read;
         if outcomes.has_failed(site) || outcomes.is_aborted() || is_unread {
             self.pauses_beside().fail(site, now);
@@ -112,6 +115,7 @@ impl LiveUploader {
             tracing::info!(table = %self.settings.table, %site, %chain, "fill is done");
             // Its part of the lookback window is looked at from now on.
             self.is_late_behind.store(true, Ordering::Relaxed);
+            self.kept().remove(&(site.clone(), chain.clone()));
             self.journal.defer(Change::Filled { site: site.clone(), chain: chain.clone() });
         }
         if let Err(error) = self.journal.flush().await {
@@ -125,9 +129,8 @@ impl LiveUploader {
     /// Sees to it that the sink knows the end of a fill that sends all of its range: where no row was
     /// left to carry it, an object without rows does.
     async fn has_ended(&self, site: &SiteId, chain: &ChainName, fill: &Fill, outcomes: &Outcomes) -> bool {
-        let is_range = matches!(fill.kind, FillKind::CatchUp | FillKind::Resend);
         let position = self.position(site, chain);
-        if !is_range || position.cursor == fill.until {
+        if fill.kind.compares() || position.cursor == fill.until {
             return true;
         }
         let time_column = self.settings.time_column.as_str().into();

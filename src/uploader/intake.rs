@@ -33,8 +33,9 @@ pub(super) struct Lanes {
     /// When the pass began.
     now: Moment,
     by_site: HashMap<SiteId, mpsc::UnboundedSender<Waiting>>,
-    /// What lets through only rows that are not stored, for the sites that have one.
-    sieves: HashMap<SiteId, Sieve>,
+    /// What lets through only rows that are not stored, for the sites that have one; and how many of them
+    /// the next object takes, where the sink refused more.
+    sieves: HashMap<SiteId, (Sieve, Option<usize>)>,
     /// Batches taken so far.
     batches: u64,
 }
@@ -71,73 +72,37 @@ impl Lanes {
         self.runtime.block_on(self.uploader.admit(site, first_look))
     }
 
-    /// Keeps the sieve for the rows that follow.
+    /// Keeps the sieve for the rows that follow. After a refusal the source cuts its batches smaller, where
+    /// all of their rows are sent; what a sieve lets through is parted behind it.
     fn sift(&mut self, site: &SiteId, (resume, sieve): (Resume, Option<Sieve>)) -> Resume {
-        if let Some(sieve) = sieve {
-            self.sieves.insert(site.clone(), sieve);
-        }
-        resume
-    }
-
-    fn lane(&mut self, site: &SiteId) -> &mpsc::UnboundedSender<Waiting> {
-        self.by_site.entry(site.clone()).or_insert_with(|| {
-            let (sender, waiting) = mpsc::unbounded_channel();
-            let lane = run_lane(Arc::clone(&self.uploader), Arc::clone(&self.outcomes), waiting);
-            self.runtime.spawn(lane);
-            sender
-        })
-    }
-}
-
-impl Intake for Lanes {
-    fn resume(&mut self, site: &SiteId) -> Result<Resume, Stopped> {
-        self.uploader.shared.progress.step();
-        let paused = Resume { paused: true, ..Resume::from_the_start() };
-        if self.uploader.pauses(&self.errand).is_paused(site, self.now) {
-            return Ok(paused);
-        }
-        let resume = match &self.errand {
-            Errand::Live => self.resume_live(site),
-            Errand::Late => {
-                self.runtime.block_on(self.uploader.resume_late(site)).map(|it| self.sift(site, it))
+        let rows_max = self.uploader.rows_max(site, &self.errand.chain());
+        match sieve {
+            Some(sieve) => {
+                self.sieves.insert(site.clone(), (sieve, rows_max));
+                resume
             }
-            Errand::Fill(chain) => {
-                self.runtime.block_on(self.uploader.resume_fill(site, chain)).map(|it| self.sift(site, it))
-            }
-        };
-        let resume = resume.map(|resume| {
-            let rows_max = self.uploader.rows_max(site, &self.errand.chain());
-            Resume { rows_max, ..resume }
-        });
-        resume.or_else(|error| {
-            self.outcomes.failed(site, error);
-            if self.stopped() { Err(Stopped) } else { Ok(paused) }
-        })
-    }
-
-    fn register(&mut self, file: SourceFile, origin: FileOrigin) -> Result<(), Stopped> {
-        // A file belongs to the state once the live chain meets it.
-        if self.errand != Errand::Live {
-            return Ok(());
+            None => Resume { rows_max, ..resume },
         }
-        // The floors of a replaced file follow from what is stored: wait for what is under way.
-        self.runtime.block_on(self.outcomes.settled());
-        let commit = self.uploader.journal.commit(Change::Registered { file, origin });
-        self.runtime.block_on(commit).map(drop).map_err(|error| {
-            self.outcomes.abort(PassError::State(error));
-            Stopped
-        })
     }
 
-    fn batch(&mut self, mut batch: Batch) -> Result<(), Stopped> {
+    /// What a sieve lets through of a batch, in parts that the sink may take.
+    fn sifted(&mut self, mut batch: Batch) -> Vec<Batch> {
+        let Some((sieve, rows_max)) = self.sieves.get_mut(&batch.site) else { return vec![batch] };
+        sieve.sift(&mut batch);
+        let mut parts = Vec::new();
+        while let Some(most) = rows_max.filter(|most| *most < batch.rows.len()) {
+            parts.push(batch.split_to(most));
+            *rows_max = most.checked_mul(2);
+        }
+        parts.push(batch);
+        parts.retain(|part| !part.rows.is_empty());
+        parts
+    }
+
+    /// Hands a batch to its site's lane.
+    fn send(&mut self, batch: Batch) -> Result<(), Stopped> {
         if self.stopped() {
             return Err(Stopped);
-        }
-        if let Some(sieve) = self.sieves.get_mut(&batch.site) {
-            sieve.sift(&mut batch);
-            if batch.rows.is_empty() {
-                return Ok(());
-            }
         }
         let site = batch.site.clone();
         if self.outcomes.has_failed(&site) {
@@ -163,6 +128,56 @@ impl Intake for Lanes {
         let parcel = Parcel { chain: self.errand.chain(), batch, next };
         // A lane ends only after its sender is dropped.
         self.lane(&site).send(Waiting { parcel, memory }).map_err(|_| Stopped)
+    }
+
+    fn lane(&mut self, site: &SiteId) -> &mpsc::UnboundedSender<Waiting> {
+        self.by_site.entry(site.clone()).or_insert_with(|| {
+            let (sender, waiting) = mpsc::unbounded_channel();
+            let lane = run_lane(Arc::clone(&self.uploader), Arc::clone(&self.outcomes), waiting);
+            self.runtime.spawn(lane);
+            sender
+        })
+    }
+}
+
+impl Intake for Lanes {
+    fn resume(&mut self, site: &SiteId) -> Result<Resume, Stopped> {
+        self.uploader.shared.progress.step();
+        let paused = Resume { paused: true, ..Resume::from_the_start() };
+        if self.uploader.pauses(&self.errand).is_paused(site, self.now) {
+            return Ok(paused);
+        }
+        let resume = match &self.errand {
+            Errand::Live => self.resume_live(site).map(|resume| self.sift(site, (resume, None))),
+            Errand::Late => {
+                self.runtime.block_on(self.uploader.resume_late(site)).map(|it| self.sift(site, it))
+            }
+            Errand::Fill(chain) => {
+                self.runtime.block_on(self.uploader.resume_fill(site, chain)).map(|it| self.sift(site, it))
+            }
+        };
+        resume.or_else(|error| {
+            self.outcomes.failed(site, error);
+            if self.stopped() { Err(Stopped) } else { Ok(paused) }
+        })
+    }
+
+    fn register(&mut self, file: SourceFile, origin: FileOrigin) -> Result<(), Stopped> {
+        // A file belongs to the state once the live chain meets it.
+        if self.errand != Errand::Live {
+            return Ok(());
+        }
+        // The floors of a replaced file follow from what is stored: wait for what is under way.
+        self.runtime.block_on(self.outcomes.settled());
+        let commit = self.uploader.journal.commit(Change::Registered { file, origin });
+        self.runtime.block_on(commit).map(drop).map_err(|error| {
+            self.outcomes.abort(PassError::State(error));
+            Stopped
+        })
+    }
+
+    fn batch(&mut self, batch: Batch) -> Result<(), Stopped> {
+        self.sifted(batch).into_iter().try_for_each(|batch| self.send(batch))
     }
 
     fn checkpoint(&mut self, files: &[SourceFile]) -> Result<(), Stopped> {

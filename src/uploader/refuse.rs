@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{MutexGuard, PoisonError};
 
-use livecosmos_state::{ChainName, Cursor, SiteId};
+use livecosmos_state::{ChainName, Cursor, FillKind, Fingerprint, SiteId, Time};
 
 use super::change::{Change, Sent};
 use super::{LiveUploader, SiteError, Step};
@@ -20,6 +20,9 @@ const REFUSED_IN_A_ROW_MAX: u32 = 8;
 
 /// Chains whose last object was refused.
 pub(super) type Refusals = HashMap<(SiteId, ChainName), Refusal>;
+/// Rows of fills that send what is missing which the sink refused since the start. Such a fill reads all
+/// of its part anew each time, and would meet them again.
+pub(super) type Kept = HashMap<(SiteId, ChainName), Vec<(Time, Fingerprint)>>;
 
 /// How a chain gets over what was refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -87,6 +90,11 @@ impl LiveUploader {
             quarantine.sync()
         })
         .map_err(|error| SiteError::Quarantine(error.to_string()))?;
+        if self.kind_of(site, chain).is_some_and(FillKind::compares) {
+            let prints = fingerprint::of_rows(&batch.rows, self.settings.tie_column.as_deref());
+            let rows = batch.rows.times().iter().map(|row| row.time).zip(prints);
+            self.kept().entry((site.clone(), chain.clone())).or_default().extend(rows);
+        }
         let (id, to) = (site.clone(), batch.to.clone());
         self.journal.commit(Change::Passed { site: id, chain: chain.clone(), to, rows: sent }).await?;
         let found = Refusal { rows_max: None, in_a_row: in_a_row + 1 };
@@ -120,6 +128,11 @@ impl LiveUploader {
             }
         };
         (0..batch.rows.len()).map(reject).collect()
+    }
+
+    /// Rows of fills that are in quarantine instead.
+    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn refusals(&self) -> MutexGuard<'_, Refusals> {

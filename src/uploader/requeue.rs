@@ -132,6 +132,10 @@ impl LiveUploader {
                 (Cursor::Row { time, tie }, Cursor::Row { time: of_row, tie: tied }) => {
                     (of_row, tied) > (time, tie)
                 }
+                // Nothing is stored yet: a table is read from the floor on. Of a file, more may be done.
+                (Cursor::Start, Cursor::Row { time, .. }) => {
+                    state.files.is_empty() && site.floor.is_none_or(|floor| *time > floor)
+                }
                 _ => false,
             };
             waiting.into_iter().filter(|it| !has_fills(site) && !is_ahead(&it.row)).collect()
@@ -153,7 +157,7 @@ impl LiveUploader {
         let until = Cursor::Row { time: last, tie: Tie::None };
         let (after, chain) = (Cursor::Start, Chain::new());
         let span = Fill { kind: FillKind::Repair, since: last, after, until, window, chain };
-        let mut sieve = self.sieve_of_sink(site, &span).await?;
+        let mut sieve = self.sieve_of_sink(site, &span, &[]).await?;
         let is_missing = |it: &Waiting| {
             let mut rows = it.row.rows();
             it.row.push_to(&mut rows);

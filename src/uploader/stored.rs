@@ -1,6 +1,6 @@
 //! What the sink holds of a site, on all its chains: for fills that send only what is missing.
 
-use livecosmos_state::{ChainName, Cursor, Fill, Ledger, SiteId, Time};
+use livecosmos_state::{ChainName, Cursor, Fill, Fingerprint, Ledger, SiteId, Time};
 
 use super::adopt::{Found, Recent};
 use super::change::{Change, Position, Sent};
@@ -15,9 +15,18 @@ const PAGE_KEYS: usize = 1000;
 const ROWS_COMPARED_MAX: usize = 4_000_000;
 
 impl LiveUploader {
-    /// Lets through the rows of a fill that no object of the site holds, whatever its chain.
-    pub(super) async fn sieve_of_sink(&self, site: &SiteId, fill: &Fill) -> Result<Sieve, SiteError> {
+    /// Lets through the rows of a fill that no object of the site holds, whatever its chain, and that are
+    /// not among `kept`.
+    pub(super) async fn sieve_of_sink(
+        &self,
+        site: &SiteId,
+        fill: &Fill,
+        kept: &[(Time, Fingerprint)],
+    ) -> Result<Sieve, SiteError> {
         let mut stored = Ledger::default();
+        for (time, print) in kept {
+            stored.insert(*time, *print);
+        }
         let mut from = Some(String::new());
         while let Some(page) = from {
             let (keys, next) = self.page_of_site(site, &page).await?;

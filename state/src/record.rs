@@ -88,6 +88,15 @@ pub enum FillKind {
     Resend,
 }
 
+impl FillKind {
+    /// Whether it compares what it reads with the sink, and sends what is missing there. The others send all
+    /// rows of their part, in their order.
+    #[must_use]
+    pub fn compares(self) -> bool {
+        matches!(self, Self::Backfill | Self::Repair)
+    }
+}
+
 /// A span of times, each end open where it is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {

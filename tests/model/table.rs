@@ -98,7 +98,7 @@ impl Source for Reader {
             self.push(batch, row);
             batcher.end_row(slot, RowTime { time: at, digits: 0 }, cursor);
         }
-        batcher.close_all(intake)?;
+        batcher.close_all(false, intake)?;
         Ok(pass)
     }
 }

@@ -121,6 +121,39 @@ fn a_row_of_a_table_that_the_live_chain_will_read_is_left_to_it() {
     assert_eq!(listed(&workdir), [] as [serde_json::Value; 0]);
 }
 
+/// No row of the table could be placed: its live chain has not begun.
+#[test]
+fn rows_of_a_table_of_which_nothing_is_stored_yet_are_left_to_the_live_chain() {
+    let config = |tie: &str| {
+        format!(
+            "[source]\nkind = \"sqlite\"\npath = \"rows.sqlite\"\ntime_unit = \"s\"\n{FOLDER}\n[upload]\n\
+             format = \"ndjson\"\n[poll]\nfallback = \"all\"\n[tables.T]\nsite_column = \"SITE\"\n\
+             time_column = \"TIME\"\ntie_column = \"{tie}\"\n"
+        )
+    };
+    let workdir = workdir(&config("HALF"));
+    let database = Connection::open(workdir.path("rows.sqlite")).expect("a database");
+    database
+        .execute_batch(
+            "CREATE TABLE T (ID INTEGER PRIMARY KEY, SITE TEXT, TIME INTEGER, N INTEGER, HALF REAL);
+             CREATE INDEX I ON T (SITE, TIME);
+             INSERT INTO T VALUES (1, 'A', 1735000000, 1, 0.5), (2, 'A', 1735000060, 2, 1.5);",
+        )
+        .expect("a table");
+    let _ = follow(&workdir).arg("--once").run().expect_code(0);
+    assert_eq!(listed(&workdir).len(), 2);
+    workdir.write("livecosmos.toml", config("ID"));
+    let left = quarantine(&workdir, "requeue", &["--all", "--yes"]).run().expect_code(0);
+    assert!(left.stderr.contains("2 will be read by the daemon itself"), "{}", left.stderr);
+    for _ in 0..2 {
+        let _ = follow(&workdir).arg("--once").run().expect_code(0);
+        assert_eq!(in_folder(&workdir.path("stored")), ["1", "2"]);
+    }
+    let _ = quarantine(&workdir, "requeue", &["--all", "--yes"]).run().expect_code(0);
+    assert_eq!(in_folder(&workdir.path("stored")), ["1", "2"]);
+    assert_eq!(listed(&workdir), [] as [serde_json::Value; 0]);
+}
+
 #[test]
 fn a_row_kept_by_an_older_version_stays_and_says_what_to_do() {
     let workdir = workdir(&csv_config(FOLDER, "", ""));

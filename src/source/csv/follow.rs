@@ -146,7 +146,9 @@ impl CsvSource {
                 read => read,
             };
             // Batches never span two files, and what was read before a fault is good.
-            reading.batcher.close_all(reading.intake)?;
+            let is_at_end = matches!(stretch, Ok(Stretch::End { .. }));
+            let is_cut = !is_at_end || !reading.sites.end_by(opened.records.offset());
+            reading.batcher.close_all(is_cut, reading.intake)?;
             if matches!(stretch, Err(ReadError::OtherContent)) {
                 reading.pass.bytes_read += opened.records.stream().bytes_read();
                 return Err(ReadError::OtherContent);

@@ -63,7 +63,7 @@ pub struct CsvSource {
     shape: TableShape,
     listing: Listing,
     sights: Sights,
-    checkpoint_bytes: u64,
+    pub(crate) checkpoint_bytes: u64,
     /// What this process has read, file by file.
     progress: HashMap<FileId, Progress>,
     /// Identities that files were given by their first lines, until it showed that the rows stored

@@ -61,6 +61,14 @@ impl Sites {
         self.entries.iter().all(|entry| entry.is_proven || entry.file != file || is_to_come(entry.due_from))
     }
 
+    /// Whether all that is wanted of this file lies before `offset`: a file that is shorter than a fill
+    /// expects is not what it was.
+    pub(super) fn end_by(&self, offset: u64) -> bool {
+        let file = self.file.map(|(file, ..)| file);
+        let is_bounded = |entry: &&Entry| entry.file == file && entry.due_until != u64::MAX;
+        self.entries.iter().filter(is_bounded).all(|entry| entry.due_until <= offset)
+    }
+
     /// Finds the site whose cell is `text`, if it was met before.
     #[inline]
     pub(super) fn find(&mut self, text: &str, batcher: &Batcher) -> Option<&Entry> {

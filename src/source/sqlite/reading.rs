@@ -76,7 +76,7 @@ impl<'a> Reading<'a> {
         } else {
             self.seek(connection, &statements, &layout)?;
         }
-        self.batcher.close_all(self.intake)?;
+        self.batcher.close_all(false, self.intake)?;
         if self.infinities > 0 {
             self.pass
                 .notices

@@ -9,7 +9,7 @@ use crate::source::sqlite::{self, SqliteSource, TimeUnit};
 /// A table of a database, followed with its fills.
 pub(super) struct Station {
     pub(super) world: World,
-    batch_rows_max: usize,
+    pub(super) batch_rows_max: usize,
     tie_column: Option<String>,
     pub(super) settle_s: i64,
 }
