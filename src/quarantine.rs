@@ -155,6 +155,11 @@ impl Quarantine {
         Ok(())
     }
 
+    /// The identities of all rows in it.
+    pub fn identities(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().map(AsRef::as_ref)
+    }
+
     /// Makes durable what was kept.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ use change::{Change, Position, Sent};
 use journal::Journal;
 use limits::Loan;
 use pause::Pauses;
-use refuse::{Kept, Refusals};
+use refuse::Refusals;
 
 /// What shapes a table's objects and their upload.
 #[derive(Debug, Clone)]
@@ -138,8 +138,6 @@ pub struct LiveUploader {
     is_late_behind: AtomicBool,
     /// Chains that are getting over an object that was refused.
     refusals: Mutex<Refusals>,
-    /// Rows of fills that are in quarantine instead.
-    kept: Mutex<Kept>,
     /// Chains that were looked at in the sink since the start, or since a put with unknown fate.
     confirmed: Mutex<HashSet<(SiteId, ChainName)>>,
     /// Sites whose other chains were looked at.
@@ -251,7 +249,6 @@ impl LiveUploader {
             pauses_beside: Mutex::default(),
             is_late_behind: AtomicBool::new(true),
             refusals: Mutex::default(),
-            kept: Mutex::default(),
             confirmed: Mutex::default(),
             looked_beside: Mutex::default(),
         }

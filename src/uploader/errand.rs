@@ -54,8 +54,7 @@ impl LiveUploader {
         if !fill.kind.compares() {
             return Ok((resume, None));
         }
-        let kept = self.kept().get(&(site.clone(), chain.clone())).cloned().unwrap_or_default();
-        Ok((resume, Some(self.sieve_of_sink(site, &fill, &kept).await?)))
+        Ok((resume, Some(self.sieve_of_sink(site, &fill, &self.refused_rows(site)).await?)))
     }
 
     /// The end of the fill, if `batch` is the last of it.

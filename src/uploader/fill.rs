@@ -115,7 +115,6 @@ impl LiveUploader {
             tracing::info!(table = %self.settings.table, %site, %chain, "fill is done");
             // Its part of the lookback window is looked at from now on.
             self.is_late_behind.store(true, Ordering::Relaxed);
-            self.kept().remove(&(site.clone(), chain.clone()));
             self.journal.defer(Change::Filled { site: site.clone(), chain: chain.clone() });
         }
         if let Err(error) = self.journal.flush().await {

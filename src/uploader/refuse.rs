@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{MutexGuard, PoisonError};
 
-use livecosmos_state::{ChainName, Cursor, FillKind, Fingerprint, SiteId, Time};
+use livecosmos_state::{ChainName, Cursor, FillKind, Fingerprint, SiteId, State, Time};
 
 use super::change::{Change, Sent};
 use super::{LiveUploader, SiteError, Step};
@@ -20,9 +20,6 @@ const REFUSED_IN_A_ROW_MAX: u32 = 8;
 
 /// Chains whose last object was refused.
 pub(super) type Refusals = HashMap<(SiteId, ChainName), Refusal>;
-/// Rows of fills that send what is missing which the sink refused since the start. Such a fill reads all
-/// of its part anew each time, and would meet them again.
-pub(super) type Kept = HashMap<(SiteId, ChainName), Vec<(Time, Fingerprint)>>;
 
 /// How a chain gets over what was refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,6 +41,30 @@ impl Refusal {
             return None;
         }
         Some(self.in_a_row)
+    }
+}
+
+/// What the name of a refused row in quarantine tells.
+struct Identity<'a> {
+    time: Time,
+    print: Fingerprint,
+    site: &'a str,
+}
+
+impl<'a> Identity<'a> {
+    /// The name; `which` tells it from others that are alike.
+    fn named(&self, which: &str) -> String {
+        let Self { time: Time { seconds, nanos, .. }, print: Fingerprint { row, version }, site } = self;
+        format!("refused:{row:016x}:{version:08x}:{seconds}:{nanos}:{site}:{which}")
+    }
+
+    /// `None` for a row that is there for another reason.
+    fn parse(name: &'a str) -> Option<Self> {
+        let mut parts = name.strip_prefix("refused:")?.split(':');
+        let row = u64::from_str_radix(parts.next()?, 16).ok()?;
+        let version = u32::from_str_radix(parts.next()?, 16).ok()?;
+        let time = Time::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?).ok()?;
+        Some(Self { time, print: Fingerprint { row, version }, site: parts.next()? })
     }
 }
 
@@ -90,11 +111,6 @@ impl LiveUploader {
             quarantine.sync()
         })
         .map_err(|error| SiteError::Quarantine(error.to_string()))?;
-        if self.kind_of(site, chain).is_some_and(FillKind::compares) {
-            let prints = fingerprint::of_rows(&batch.rows, self.settings.tie_column.as_deref());
-            let rows = batch.rows.times().iter().map(|row| row.time).zip(prints);
-            self.kept().entry((site.clone(), chain.clone())).or_default().extend(rows);
-        }
         let (id, to) = (site.clone(), batch.to.clone());
         self.journal.commit(Change::Passed { site: id, chain: chain.clone(), to, rows: sent }).await?;
         let found = Refusal { rows_max: None, in_a_row: in_a_row + 1 };
@@ -117,10 +133,12 @@ impl LiveUploader {
             Reject {
                 site: Some(batch.site.to_string()),
                 position: format!("time {time}, up to {}", batch.to),
-                identity: format!(
-                    "refused:{}:{}:{:016x}:{:08x}:{row}",
-                    batch.site, batch.to, print.row, print.version
-                ),
+                identity: Identity { time, print, site: batch.site.as_str() }.named(&self.which(
+                    chain,
+                    batch,
+                    row,
+                    (time, print),
+                )),
                 reason: format!("the sink refused it: {words}"),
                 row: cells.values.join(","),
                 cells: Some(cells),
@@ -130,9 +148,37 @@ impl LiveUploader {
         (0..batch.rows.len()).map(reject).collect()
     }
 
-    /// Rows of fills that are in quarantine instead.
-    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What tells a refused row from others of its time and values: its place, on a chain that sends rows in
+    /// their order; on the others, how many there are already. It is the same when it is refused again.
+    fn which(
+        &self,
+        chain: &ChainName,
+        batch: &Batch,
+        row: usize,
+        (time, print): (Time, Fingerprint),
+    ) -> String {
+        let site = &batch.site;
+        if *chain == ChainName::LATE {
+            let in_ledger = |state: &State| state.sites.get(site).map(|site| site.ledger.count(time, print));
+            return self.journal.read(in_ledger).unwrap_or(0).to_string();
+        }
+        if self.kind_of(site, chain).is_some_and(FillKind::compares) {
+            return self
+                .refused_rows(site)
+                .iter()
+                .filter(|known| **known == (time, print))
+                .count()
+                .to_string();
+        }
+        format!("{}:{row}", batch.to)
+    }
+
+    /// Rows of the site that are in quarantine because the sink refused them. A fill that compares, and reads
+    /// all of its part anew each time, does not look for them.
+    pub(super) fn refused_rows(&self, site: &SiteId) -> Vec<(Time, Fingerprint)> {
+        let quarantine = self.quarantine();
+        let refused = quarantine.identities().filter_map(Identity::parse);
+        refused.filter(|it| it.site == site.as_str()).map(|it| (it.time, it.print)).collect()
     }
 
     fn refusals(&self) -> MutexGuard<'_, Refusals> {

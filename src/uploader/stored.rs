@@ -16,15 +16,15 @@ const ROWS_COMPARED_MAX: usize = 4_000_000;
 
 impl LiveUploader {
     /// Lets through the rows of a fill that no object of the site holds, whatever its chain, and that are
-    /// not among `kept`.
+    /// not among those in quarantine.
     pub(super) async fn sieve_of_sink(
         &self,
         site: &SiteId,
         fill: &Fill,
-        kept: &[(Time, Fingerprint)],
+        quarantined: &[(Time, Fingerprint)],
     ) -> Result<Sieve, SiteError> {
         let mut stored = Ledger::default();
-        for (time, print) in kept {
+        for (time, print) in quarantined.iter().filter(|(time, _)| in_reach(*time, fill)) {
             stored.insert(*time, *print);
         }
         let mut from = Some(String::new());

@@ -88,6 +88,8 @@ impl Shelf {
 
     /// A state in `state_dir` was committed.
     pub(crate) fn committed(&self, state_dir: &Path) {
+        // In the order in which a request takes them.
+        let objects = self.objects();
         let mut inner = self.inner();
         if inner.state_dir != state_dir || inner.crash.is_some() {
             return;
@@ -97,7 +99,7 @@ impl Shelf {
         if is_last {
             let number = inner.commits_count;
             inner.log.push(format!("    -- the process stops behind commit {number}"));
-            inner.crash = Some((self.objects().clone(), read_folder(state_dir)));
+            inner.crash = Some((objects.clone(), read_folder(state_dir)));
         }
         if inner.keeps_commits {
             inner.commits.push(read_folder(state_dir));

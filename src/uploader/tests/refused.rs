@@ -68,7 +68,9 @@ fn poison(count: usize) -> Vec<u32> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backfill_gets_over_refused_rows_wherever_they_stand_and_ends() {
-    for (has_tie, batch_rows_max) in [(true, 3), (false, 3), (true, 1_000), (false, 1_000)] {
+    for draw in 0..8 {
+        let (has_tie, restarts) = (draw & 1 == 0, draw & 2 == 0);
+        let batch_rows_max = if draw & 4 == 0 { 3 } else { 1_000 };
         for minutes in [&[20][..], &[20, 21], &[0, 1, 2], &[37, 38, 39], &[0, 20, 21, 39], &[20, 20]] {
             let mut station = poisoned(minutes, has_tie);
             station.batch_rows_max = batch_rows_max;
@@ -76,23 +78,26 @@ async fn a_backfill_gets_over_refused_rows_wherever_they_stand_and_ends() {
             let state_dir = station.world.state_dir("state");
             let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
             let settings = Settings { fallback: Fallback::Before { seconds: 700 }, ..settings() };
-            let tie_column = has_tie.then(|| "ID".to_owned());
-            let mut following =
-                station.open(&state_dir, Arc::new(Picky(shelf.clone())), Settings { tie_column, ..settings });
+            let settings = Settings { tie_column: has_tie.then(|| "ID".to_owned()), ..settings };
+            let mut following = station.open(&state_dir, Arc::new(Picky(shelf.clone())), settings.clone());
             following.run_to_the_end().await;
             let site = SiteId::parse("A").unwrap();
             let until = following.uploader.state().sites[&site].live.cursor.clone();
             let fill = fill_up_to(until, FillKind::Backfill);
             let chain = ChainName::parse("backfill-1").unwrap();
             following.uploader.begin_fill(site.clone(), chain, fill).await.unwrap();
-            for _ in 0..100 {
+            for turn in 0..100 {
                 let (_, report) = following.uploader.fill(station.source(), &site).await;
                 assert!(report.error.is_none() && report.failures.is_empty(), "{report:?}");
+                if restarts && turn < 50 {
+                    following.uploader.close().unwrap();
+                    following = station.open(&state_dir, Arc::new(Picky(shelf.clone())), settings.clone());
+                }
             }
-            assert!(!following.uploader.has_fills(), "{minutes:?} {has_tie}: it never ends");
+            assert!(!following.uploader.has_fills(), "{minutes:?} {draw}: it never ends");
             let objects = shelf.objects.lock().unwrap().clone();
-            assert_eq!(stored(&objects), (0..41).collect::<Vec<_>>(), "{minutes:?} {has_tie}");
-            assert_eq!(kept(&state_dir), poison(minutes.len()), "{minutes:?} {has_tie}");
+            assert_eq!(stored(&objects), (0..41).collect::<Vec<_>>(), "{minutes:?} {draw}");
+            assert_eq!(kept(&state_dir), poison(minutes.len()), "{minutes:?} {draw}");
         }
     }
 }
@@ -119,4 +124,30 @@ async fn a_refused_row_among_late_ones_takes_none_of_them_with_it() {
         assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..40).collect::<Vec<_>>(), "{has_tie}");
         assert_eq!(kept(&state_dir), poison(1), "{has_tie}");
     }
+}
+
+/// Nothing tells them apart: as many are put aside as there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_rows_that_are_alike_are_each_put_aside() {
+    let station = Station::without_a_tie();
+    station.add("A", 7_200, 0..5);
+    for _ in 0..3 {
+        station.add("A", 7_000, POISON..POISON + 1);
+    }
+    station.add("A", 600, 5..6);
+    let state_dir = station.world.state_dir("state");
+    let shelf = Shelf::new(&state_dir, Objects::new(), all_fine());
+    let settings = Settings { fallback: Fallback::Before { seconds: 700 }, ..settings() };
+    let mut following = station.open(&state_dir, Arc::new(Picky(shelf.clone())), settings);
+    following.run_to_the_end().await;
+    let site = SiteId::parse("A").unwrap();
+    let until = following.uploader.state().sites[&site].live.cursor.clone();
+    let chain = ChainName::parse("backfill-1").unwrap();
+    following.uploader.begin_fill(site, chain, fill_up_to(until, FillKind::Backfill)).await.unwrap();
+    for _ in 0..40 {
+        station.work_off(&following).await;
+    }
+    assert!(!following.uploader.has_fills());
+    assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..6).collect::<Vec<_>>());
+    assert_eq!(kept(&state_dir), [POISON; 3]);
 }
