@@ -68,10 +68,9 @@ fn a_record_longer_than_the_format_allows_is_refused_before_it_is_written() {
     let (dir, _disk, mut store) = committed();
     let error = store.commit(|state| state.source = "x".repeat(PAYLOAD_BYTES_MAX)).unwrap_err();
     assert!(matches!(error, CommitError::TooLarge { .. }), "{error}");
-    assert!(
-        message(&error, &dir)
-            .ends_with("more than the 134217728 its format allows; follow fewer sites per table")
-    );
+    assert!(message(&error, &dir).ends_with(
+        "more than the 134217728 its format allows; follow fewer sites per table, or look back less far"
+    ));
     drop(store);
     assert_eq!(source_after_reopening(&dir), "1");
 }

@@ -50,8 +50,7 @@ fn a_second_process_is_refused_and_told_who_holds_the_lock() {
     assert_eq!(
         message,
         format!(
-            "state lock DIR/LEVEL1_SOILMET_30MIN.state.lock is held by process {}; stop that livecosmos first, or \
-             give this one another state directory",
+            "state lock DIR/LEVEL1_SOILMET_30MIN.state.lock is held by process {}; stop that livecosmos first",
             child.id()
         )
     );
