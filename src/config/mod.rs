@@ -24,7 +24,7 @@ pub use validate::{parse_fallback, parse_time};
 use crate::key::KeyTemplate;
 use crate::payload::{Compression, Format};
 use crate::sink;
-use crate::source::{Recheck, Source, SourceError, TableShape, csv, sqlite};
+use crate::source::{Recheck, Source, SourceError, TableShape, csv, postgres, sqlite};
 use crate::uploader::{Fallback, Lookback};
 
 /// A configuration in which everything fits together.
@@ -62,6 +62,8 @@ pub enum SourceSettings {
     Csv(csv::Settings),
     /// A table of an `SQLite` database.
     Sqlite(sqlite::Settings),
+    /// A table of a `PostgreSQL` database.
+    Postgres(Box<postgres::Settings>),
 }
 
 /// What objects look like, and how many are on their way at once.
@@ -143,6 +145,7 @@ impl SourceSettings {
         Ok(match self {
             Self::Csv(settings) => Box::new(csv::CsvSource::open(settings.clone(), shape)?),
             Self::Sqlite(settings) => Box::new(sqlite::SqliteSource::open(settings.clone(), shape)?),
+            Self::Postgres(settings) => settings.as_ref().clone().open(shape),
         })
     }
 
@@ -154,6 +157,9 @@ impl SourceSettings {
         let stored = match self {
             Self::Csv(_) => None,
             Self::Sqlite(settings) => Some(sqlite::StoredTimes::new(shape.time.clone(), settings.time_unit)?),
+            Self::Postgres(settings) => {
+                Some(sqlite::StoredTimes::new(shape.time.clone(), settings.time_unit)?)
+            }
         };
         Ok(Recheck::new(shape, stored))
     }
@@ -164,6 +170,13 @@ impl SourceSettings {
         match self {
             Self::Csv(settings) => format!("csv {}", settings.path.display()),
             Self::Sqlite(settings) => format!("sqlite {}", settings.path.display()),
+            Self::Postgres(settings) => settings.describe(),
         }
+    }
+
+    /// Whether rows are in files, where a cursor is a place in one.
+    #[must_use]
+    pub fn is_csv(&self) -> bool {
+        matches!(self, Self::Csv(_))
     }
 }

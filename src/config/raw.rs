@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::units::{HumanDuration, HumanSize};
 
 /// A table with the sections that hold for it.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawTable {
     #[serde(default)]
@@ -40,7 +40,7 @@ pub(crate) struct RawTable {
 }
 
 /// Where rows come from.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table, such as [source]")]
 pub(crate) struct RawSource {
     pub(crate) kind: Option<Spanned<SourceKind>>,
@@ -48,6 +48,15 @@ pub(crate) struct RawSource {
     pub(crate) delimiter: Option<Spanned<String>>,
     pub(crate) time_unit: Option<Spanned<RawTimeUnit>>,
     pub(crate) id: Option<Spanned<String>>,
+    pub(crate) url: Option<Spanned<String>>,
+    pub(crate) user: Option<Spanned<String>>,
+    pub(crate) password: Option<Spanned<String>>,
+    pub(crate) password_file: Option<Spanned<String>>,
+    pub(crate) password_credential: Option<Spanned<String>>,
+    pub(crate) sites_query: Option<Spanned<String>>,
+    pub(crate) connect_timeout: Option<Spanned<HumanDuration>>,
+    pub(crate) statement_timeout: Option<Spanned<HumanDuration>>,
+    pub(crate) statements_max: Option<Spanned<i64>>,
 }
 
 /// Where objects go.

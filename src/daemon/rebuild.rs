@@ -7,7 +7,7 @@ use livecosmos_state::{SiteId, State};
 use super::supervise::Supervisor;
 use super::table::{Failure, Table};
 use super::{Options, share_limits};
-use crate::config::{SourceSettings, TableConfig};
+use crate::config::TableConfig;
 use crate::exit::Exit;
 use crate::stop::Stop;
 use crate::uploader::SiteError;
@@ -48,13 +48,9 @@ async fn work(config: TableConfig, options: &Options, stop: &Stop) -> Result<Reb
     let mut tables = [config];
     let shared = share_limits(&mut tables);
     let [config] = tables;
-    let files = match &config.source {
-        SourceSettings::Csv(_) => {
-            let source = config.source.open(config.shape.clone());
-            Some(source.map_err(|error| (Exit::from(&error), error.to_string()))?)
-        }
-        SourceSettings::Sqlite(_) => None,
-    };
+    let open = || config.source.open(config.shape.clone());
+    let files = config.source.is_csv().then(open).transpose();
+    let files = files.map_err(|error| (Exit::from(&error), error.to_string()))?;
     let mut supervisor = Supervisor::default();
     let watch = supervisor.watch(&config.table);
     let options = Options { once: true, ..options.clone() };

@@ -3,10 +3,15 @@
 //! A source is a blocking reader on a thread of its own. The uploader hands it an [`Intake`] for
 //! each pass; the source asks it where a site stands, and gives it batches.
 
+mod base64;
 mod batcher;
 mod cells;
 pub mod csv;
+mod names;
 mod number;
+mod position;
+pub mod postgres;
+mod server;
 pub mod sqlite;
 mod time;
 
@@ -17,6 +22,7 @@ use livecosmos_state::{Cursor, FilePosition, SiteId, SourceFile, Time, Window};
 pub use batcher::{Batcher, Slot};
 pub use cells::{Cells, Recheck, Sendable, WRITE_ANEW};
 pub use number::is_json_number;
+pub use server::Password;
 pub use time::{Fold, TimeError, TimeReader};
 
 use crate::rows::Batch;
@@ -33,6 +39,15 @@ pub trait Source: Send {
     /// # Errors
     /// [`SourceError`], by what the operator must do; batches given before it stay valid.
     fn pass(&mut self, start: &Start, intake: &mut dyn Intake) -> Result<Pass, SourceError>;
+
+    /// What an operator should know of how new rows are found, if anything: a poll that would read all of
+    /// a table, and what mends it.
+    ///
+    /// # Errors
+    /// As [`Source::pass`].
+    fn explain(&mut self) -> Result<Option<String>, SourceError> {
+        Ok(None)
+    }
 }
 
 /// What holds for a whole pass, decided before it begins.

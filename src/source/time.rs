@@ -88,6 +88,14 @@ impl TimeReader {
         Ok(row_time(timestamp, digits))
     }
 
+    /// The instant at which the zone's clock shows `local`.
+    ///
+    /// # Errors
+    /// [`TimeError::Ambiguous`] where it shows that twice or never, and the policy refuses it.
+    pub(super) fn at(&self, local: DateTime, digits: u8) -> Result<RowTime, TimeError> {
+        self.local(local, &local.to_string(), digits)
+    }
+
     fn local(&self, local: DateTime, text: &str, digits: u8) -> Result<RowTime, TimeError> {
         let offset = match (self.zone.to_ambiguous_timestamp(local).offset(), self.fold) {
             (AmbiguousOffset::Unambiguous { offset }, _) => offset,

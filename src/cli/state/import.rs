@@ -12,7 +12,7 @@ use super::document::Document;
 use super::pickle::{self, Local, Predecessor};
 use crate::cli::args::CommonArgs;
 use crate::cli::print::{self, Failure};
-use crate::config::{SourceSettings, TableConfig};
+use crate::config::TableConfig;
 use crate::exit::Exit;
 
 /// The largest state, spelled out: its file is at most a quarter of that.
@@ -91,15 +91,15 @@ fn of_chain(chain: &Chain) -> impl Iterator<Item = &Cursor> {
 fn is_of(cursor: &Cursor, config: &TableConfig) -> bool {
     match cursor {
         Cursor::Start => true,
-        Cursor::Row { .. } => !matches!(config.source, SourceSettings::Csv(_)),
-        Cursor::File { .. } => matches!(config.source, SourceSettings::Csv(_)),
+        Cursor::Row { .. } => !config.source.is_csv(),
+        Cursor::File { .. } => config.source.is_csv(),
     }
 }
 
 /// The state with what the predecessor had sent: of each of its sites, only rows behind its last time
 /// are due. A site of which something is stored already stays as it is.
 fn continue_from(predecessor: &Predecessor, state: &State, config: &TableConfig) -> Result<State, String> {
-    let is_csv = matches!(config.source, SourceSettings::Csv(_));
+    let is_csv = config.source.is_csv();
     if is_csv && state.started.is_some() {
         return Err(
             "it says up to which time rows of files were sent, which can only be taken into account before \

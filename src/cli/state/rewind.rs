@@ -14,7 +14,7 @@ use crate::cli::args::{CommonArgs, Output};
 use crate::cli::print::{self, Failure};
 use crate::cli::state_dir;
 use crate::clock::{Clock as _, SystemClock, just_after};
-use crate::config::{SourceSettings, TableConfig};
+use crate::config::TableConfig;
 use crate::exit::Exit;
 use crate::sink::hex;
 use crate::uploader::{Foreseen, foresee};
@@ -145,7 +145,7 @@ impl Plan<'_> {
 
     /// Where rows lie that the site has sent: one stretch of a table, or each of its files.
     fn ranges(&self, site: &Site, to: Time) -> Vec<(Cursor, Cursor, Window)> {
-        if !matches!(self.config.source, SourceSettings::Csv(_)) {
+        if !self.config.source.is_csv() {
             // What lies before the first run's floor was never sent.
             let after = Cursor::Row { time: site.floor.map_or(to, |floor| floor.max(to)), tie: Tie::None };
             return vec![(after, site.live.cursor.clone(), Window::default())];

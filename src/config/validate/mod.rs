@@ -1,5 +1,6 @@
 //! From what is written to what is meant: every value is checked once, here.
 
+mod server;
 mod shape;
 mod sink;
 mod source;
@@ -59,7 +60,7 @@ fn table(document: &Document, tree: TableTree<'_>) -> Checked<TableConfig> {
     let future_tolerance_s = check.future_tolerance_s(&raw.poll)?;
     let settle_s = check.settle_s(&raw)?;
     let shape = check.shape(&raw, time, (future_tolerance_s, settle_s), limits)?;
-    let (source, source_id) = check.source(&raw.source, &shape)?;
+    let (source, source_id) = check.source(&raw, &shape)?;
     let sink = check.sink(&raw.sink)?;
     let time_format = raw.time_format.as_ref().map(|format| format.get_ref().as_str());
     let digest = digest::of(&upload.format, &shape, fold, time_format);

@@ -6,17 +6,23 @@ use toml::Spanned;
 
 use super::super::SourceSettings;
 use super::super::path::{expand, folder_of, resolve};
-use super::super::raw::{RawSource, RawTimeUnit, SourceKind};
+use super::super::raw::{RawSource, RawTable, RawTimeUnit, SourceKind};
 use super::{Check, Checked};
 use crate::source::{SiteRule, TableShape, csv, sqlite};
 
 impl Check<'_> {
     /// Which source the section names, and its identity.
-    pub(super) fn source(&self, raw: &RawSource, shape: &TableShape) -> Checked<(SourceSettings, String)> {
-        let remedy = "set kind = \"csv\" or \"sqlite\" under [source]";
+    pub(super) fn source(&self, table: &RawTable, shape: &TableShape) -> Checked<(SourceSettings, String)> {
+        let raw = &table.source;
+        let remedy = "set kind = \"csv\", \"sqlite\" or \"postgres\" under [source]";
         let kind = self.required(raw.kind.as_ref(), "source.kind", remedy)?;
-        if !matches!(kind.get_ref(), SourceKind::Csv | SourceKind::Sqlite) {
-            return Err(self.at(kind, "this kind of source comes later; use \"csv\" or \"sqlite\""));
+        match kind.get_ref() {
+            SourceKind::Csv | SourceKind::Sqlite => self.is_for_file(raw)?,
+            SourceKind::Postgres => return self.postgres(table, shape),
+            SourceKind::Mysql | SourceKind::Oracle => {
+                let what = "this kind of source comes later; use \"csv\", \"sqlite\" or \"postgres\"";
+                return Err(self.at(kind, what));
+            }
         }
         let remedy = "set path under [source], such as \"data/{table}.csv\"";
         let written = self.required(raw.path.as_ref(), "source.path", remedy)?;
@@ -73,12 +79,17 @@ impl Check<'_> {
                 "set site_column, or site to the one site's id",
             ));
         }
-        let time_unit = match raw.time_unit.as_ref().map(Spanned::get_ref) {
+        Ok(sqlite::Settings { path, time_unit: self.time_unit(raw) })
+    }
+
+    /// Unit of times that are whole numbers.
+    #[expect(clippy::unused_self, reason = "a check as the others are")]
+    pub(super) fn time_unit(&self, raw: &RawSource) -> sqlite::TimeUnit {
+        match raw.time_unit.as_ref().map(Spanned::get_ref) {
             None | Some(RawTimeUnit::S) => sqlite::TimeUnit::Seconds,
             Some(RawTimeUnit::Ms) => sqlite::TimeUnit::Milliseconds,
             Some(RawTimeUnit::Us) => sqlite::TimeUnit::Microseconds,
-        };
-        Ok(sqlite::Settings { path, time_unit })
+        }
     }
 
     fn delimiter(&self, raw: Option<&Spanned<String>>) -> Checked<u8> {

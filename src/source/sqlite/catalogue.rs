@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::connection::Halt;
 use super::sql::quoted;
+use crate::source::names::{closest, listed};
 use crate::source::{SiteRule, SourceError, TableShape};
 
 /// A table as it is in the database.
@@ -170,22 +171,4 @@ fn leading_columns(connection: &Connection, index: &str) -> Result<Vec<Option<St
 
 fn config(message: String) -> Halt {
     Halt::Source(SourceError::Config(message))
-}
-
-/// Names past this many are counted only.
-const LISTED_MAX: usize = 20;
-
-fn listed(names: &[String]) -> String {
-    let shown = names.iter().take(LISTED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().checked_sub(LISTED_MAX) {
-        None | Some(0) if names.is_empty() => "none".to_owned(),
-        None | Some(0) => shown,
-        Some(more) => format!("{shown} and {more} more"),
-    }
-}
-
-fn closest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
-    let distance = |name: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &wanted.to_lowercase());
-    let near = names.map(|name| (distance(name), name)).min().filter(|(far, _)| *far <= 3);
-    near.map_or(String::new(), |(_, name)| format!("; did you mean {name}?"))
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use rusqlite::types::ValueRef;
 
-use super::base64;
 use crate::rows::{Kind, Rows};
-use crate::source::TableShape;
+use crate::source::{TableShape, base64};
 
 /// How the cells of a column are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

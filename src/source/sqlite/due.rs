@@ -6,8 +6,8 @@ use rusqlite::{Connection, params};
 
 use super::connection::Halt;
 use super::instant::{InstantReader, Storage};
-use super::position::{highest_time, is_due, lowest_time, needs_tie};
 use super::sql::{self, Statements};
+use crate::source::position::{highest_time, is_due, lowest_time, needs_tie};
 use crate::source::{Resume, Slot};
 
 /// Rows between two looks at whether the pass is to stop.

@@ -14,13 +14,11 @@
 //! fraction here and none there) the rows that are due are sorted by their instants too. `SQLite`
 //! sorts in temporary files, not in memory.
 
-mod base64;
 mod catalogue;
 mod cell;
 mod connection;
 mod due;
 mod instant;
-mod position;
 mod reading;
 mod sql;
 mod stream;

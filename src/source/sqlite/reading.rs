@@ -12,10 +12,10 @@ use super::cell;
 use super::connection::Halt;
 use super::due::{self, Due, Range, Survey};
 use super::instant::{InstantReader, Storage};
-use super::position::needs_tie;
 use super::sql::{self, Statements};
 use super::stream::Layout;
 use crate::rows::Schema;
+use crate::source::position::{Patience, needs_tie};
 use crate::source::{Batcher, Intake, Pass, Slot, SourceError, Start, Stopped, TableShape};
 
 /// Rows without a time or a site that are rejected in one pass; the others come when these are mended.
@@ -29,6 +29,7 @@ pub(super) struct Reading<'a> {
     pub(super) start: &'a Start,
     pub(super) intake: &'a mut dyn Intake,
     pub(super) batcher: Batcher,
+    pub(super) patience: Patience,
     pub(super) pass: Pass,
     /// Something is left that another pass finds without any change of the database.
     pub(super) left_something: bool,
@@ -53,6 +54,7 @@ impl<'a> Reading<'a> {
             start,
             intake,
             batcher: Batcher::new(shape.limits),
+            patience: Patience::of(shape, start),
             pass: Pass::default(),
             left_something: false,
             rejects_outside: 0,
@@ -169,7 +171,8 @@ impl<'a> Reading<'a> {
             if !resume.paused {
                 let storage = listed.storage.unwrap_or(Storage::Mixed);
                 let newest = self.instants.read((&listed.last).into()).ok();
-                self.batcher.set_newest(slot, newest.and_then(|newest| self.newest_due(newest.time)));
+                self.batcher
+                    .set_newest(slot, newest.and_then(|newest| self.patience.newest_due(newest.time)));
                 let range = Range::of(&resume, storage, self.instants);
                 due.push(Due { slot, resume, stored: listed.stored, range });
             }

@@ -10,10 +10,9 @@ use super::catalogue::Table;
 use super::cell::{self, Role};
 use super::connection::Halt;
 use super::due::{self, ROWS_PER_LOOK};
-use super::position::is_due;
 use super::reading::{REJECTS_OUTSIDE_MAX, Reading};
-use crate::clock;
 use crate::rows::Schema;
+use crate::source::position::{HeldBack, is_due};
 use crate::source::{Cells, Reject, Slot, SourceError, Stopped};
 
 /// Columns of a result before those of the table: the position and the row's number.
@@ -24,14 +23,6 @@ pub(super) struct Layout<'t> {
     pub(super) table: &'t Table,
     pub(super) schema: Arc<Schema>,
     pub(super) roles: Vec<Role>,
-}
-
-/// Why a row is not sent yet.
-enum HeldBack {
-    /// Its time lies in the future.
-    Future,
-    /// Others with earlier times may still come.
-    Unsettled,
 }
 
 /// Where the next row of a site must not lie before.
@@ -116,7 +107,7 @@ impl Reading<'_> {
         if resume.paused || !is_due(resume, read.time, &tie) {
             return Ok(None);
         }
-        match self.held_back(read.time) {
+        match self.patience.held_back(read.time) {
             Some(HeldBack::Future) => {
                 self.pass.future_rows += 1;
                 return Ok(None);
@@ -142,30 +133,6 @@ impl Reading<'_> {
         self.pass.bytes_read += (rows.value_bytes() - held_bytes) as u64;
         self.batcher.end_row(slot, read, cursor);
         Ok(Some((read.time, tie)))
-    }
-
-    /// Whether a row of this time is not sent yet. What lies within bounds was passed by the live chain: it is
-    /// sent whatever the clock says now, or a fill would end without it.
-    fn held_back(&self, time: Time) -> Option<HeldBack> {
-        if self.start.is_bounded {
-            return None;
-        }
-        if time > clock::shift(self.start.now, self.shape.future_tolerance_s) {
-            return Some(HeldBack::Future);
-        }
-        let is_settled =
-            self.shape.settle_s == 0 || time <= clock::shift(self.start.now, -self.shape.settle_s);
-        (!is_settled).then_some(HeldBack::Unsettled)
-    }
-
-    /// The newest time of a site that a pass may come to, if `newest` is the newest it has: none where that
-    /// lies in the future, for what lies before it is not known.
-    pub(super) fn newest_due(&self, newest: Time) -> Option<Time> {
-        match self.held_back(newest) {
-            Some(HeldBack::Future) => None,
-            Some(HeldBack::Unsettled) => Some(clock::shift(self.start.now, -self.shape.settle_s)),
-            None => Some(newest),
-        }
     }
 
     /// Rejects a row without a time or a site: no cursor ever passes it, so that one beyond the limit

@@ -1,0 +1,122 @@
+//! The `[source]` section of a table in a database server.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use livecosmos_state::TableName;
+use secrecy::SecretString;
+use toml::Spanned;
+
+use super::super::SourceSettings;
+use super::super::path::{expand, folder_of, resolve};
+use super::super::raw::{RawSource, RawTable};
+use super::{Check, Checked};
+use crate::source::{Password, SiteRule, TableShape, postgres};
+
+const CONNECT_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
+const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+const STATEMENT_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
+const STATEMENT_TIMEOUT_DEFAULT: Duration = Duration::from_mins(5);
+const STATEMENTS: RangeInclusive<i64> = 1..=64;
+const STATEMENTS_DEFAULT: usize = 4;
+
+/// Keys that go with a file only.
+const NOT_OF_SERVERS: &str = "a database server is named by `url`; remove this key";
+
+impl Check<'_> {
+    /// A table in `PostgreSQL`, and its identity.
+    pub(super) fn postgres(&self, table: &RawTable, shape: &TableShape) -> Checked<(SourceSettings, String)> {
+        let raw = &table.source;
+        self.is_for_server(table, shape)?;
+        let remedy =
+            "set url under [source], such as \"postgresql://user@host/database?sslmode=verify-full\"";
+        let url = self.required(raw.url.as_ref(), "source.url", remedy)?;
+        let expanded = expand_url(url.get_ref(), self.table);
+        let user = self.text(raw.user.as_ref(), "user")?;
+        let mut settings =
+            postgres::Settings::from_url(&expanded, user.as_deref()).map_err(|error| self.at(url, error))?;
+        if let Some(password) = self.password(raw)? {
+            settings.password = password;
+        }
+        settings.sites_query = self.text(raw.sites_query.as_ref(), "sites_query")?;
+        settings.time_unit = self.time_unit(raw);
+        settings.connect_timeout = self.duration(
+            raw.connect_timeout.as_ref(),
+            "connect_timeout",
+            &CONNECT_TIMEOUT,
+            CONNECT_TIMEOUT_DEFAULT,
+        )?;
+        settings.statement_timeout = self.duration(
+            raw.statement_timeout.as_ref(),
+            "statement_timeout",
+            &STATEMENT_TIMEOUT,
+            STATEMENT_TIMEOUT_DEFAULT,
+        )?;
+        settings.statements_max =
+            self.number(raw.statements_max.as_ref(), "statements_max", &STATEMENTS, STATEMENTS_DEFAULT)?;
+        let id = self.text(raw.id.as_ref(), "id")?.unwrap_or_else(|| settings.describe());
+        Ok((SourceSettings::Postgres(Box::new(settings)), id))
+    }
+
+    /// Refuses what makes sense for files alone.
+    fn is_for_server(&self, table: &RawTable, shape: &TableShape) -> Checked<()> {
+        for key in [&table.source.path, &table.source.delimiter].into_iter().flatten() {
+            return Err(self.at(key, NOT_OF_SERVERS));
+        }
+        if let Some(format) = &table.time_format {
+            let what = "a database server has times that are no texts; remove time_format, and name a timestamp column";
+            return Err(self.at(format, what));
+        }
+        if let SiteRule::Template(template) = &shape.site {
+            let what = format!("site = \"{template}\" is for files, and the source is a database");
+            let remedy = "set site_column, or site to the one site's id";
+            return Err(self.document.error(&self.header, what, remedy));
+        }
+        Ok(())
+    }
+
+    /// Refuses what makes sense for servers alone.
+    pub(super) fn is_for_file(&self, raw: &RawSource) -> Checked<()> {
+        let texts = [&raw.url, &raw.user, &raw.password, &raw.password_file, &raw.password_credential];
+        let timeouts = [&raw.connect_timeout, &raw.statement_timeout];
+        let spans = texts.into_iter().chain([&raw.sites_query]).flatten().map(Spanned::span);
+        let mut spans = spans
+            .chain(timeouts.into_iter().flatten().map(Spanned::span))
+            .chain(raw.statements_max.iter().map(Spanned::span));
+        match spans.next() {
+            Some(span) => Err(self.document.error(
+                &span,
+                "this key is for database servers, and the source is a file",
+                "remove it",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Where the password is, if the section says so.
+    fn password(&self, raw: &RawSource) -> Checked<Option<Password>> {
+        let said = [&raw.password, &raw.password_file, &raw.password_credential];
+        let mut said = said.into_iter().flatten();
+        let (Some(first), second) = (said.next(), said.next()) else { return Ok(None) };
+        if let Some(second) = second {
+            return Err(self.at(
+                second,
+                "the password is said twice; keep one of password, password_file and password_credential",
+            ));
+        }
+        self.text(Some(first), "the password's place")?;
+        if let Some(file) = &raw.password_file {
+            let path = expand(file.get_ref(), self.table).map_err(|error| self.at(file, error))?;
+            return Ok(Some(Password::File(resolve(&folder_of(self.document.path()), &path))));
+        }
+        Ok(Some(match &raw.password_credential {
+            Some(name) => Password::Credential(name.get_ref().clone()),
+            None => Password::Written(SecretString::from(first.get_ref().as_str())),
+        }))
+    }
+}
+
+/// A password may hold braces: only the two tokens are looked for.
+fn expand_url(url: &str, table: &TableName) -> String {
+    url.replace("{table}", table.as_str())
+}

@@ -1,0 +1,389 @@
+//! A connection to `PostgreSQL`, and the statements of a pass over it.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error, IsolationLevel, Row, RowStream, Transaction};
+
+use super::connect::Ended;
+use super::instant::Instants;
+use super::sql::{self, Statements};
+use super::value::{self, Raw, Stored, time_types};
+use super::{Settings, catalogue, fault};
+use crate::source::TableShape;
+use crate::source::position::{highest_time, lowest_time};
+use crate::source::server::catalogue::Lookup;
+use crate::source::server::{Fault, Gate, Halt, Link, Listed, Record, Span, Table, Take, Wanted};
+use crate::source::sqlite::TimeUnit;
+use livecosmos_state::{Cursor, Time};
+
+/// Rows in a portion: so many are asked for that they take about this much.
+const PORTION_BYTES: usize = 1 << 20;
+const PORTION_ROWS_FIRST: usize = 256;
+const PORTION_ROWS_MAX: usize = 10_000;
+/// Of a portion that is larger than was to be expected, so much is held at once.
+const HELD_BYTES_MAX: usize = 4 << 20;
+
+/// A parameter of a statement.
+type Parameter<'p> = &'p (dyn ToSql + Sync);
+
+/// A connection.
+pub(super) struct PostgresLink {
+    client: Client,
+    /// Drives the connection; `None` only while this is dropped.
+    runtime: Option<Runtime>,
+    ended: Ended,
+    gate: Arc<Gate>,
+    server: String,
+    prepare: String,
+    shape: TableShape,
+    unit: TimeUnit,
+}
+
+/// The server does not say how long it will take to end, and a runtime may not be waited for everywhere.
+impl Drop for PostgresLink {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl PostgresLink {
+    /// Connects.
+    pub(super) fn connect(settings: &Settings, shape: &TableShape) -> Result<Self, Fault> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime =
+            runtime.map_err(|error| Fault::lost(format!("no thread for a connection ({error})")))?;
+        let server = settings.describe();
+        let connected = settings.connect(&runtime);
+        let (client, ended) = match connected {
+            Ok(connected) => connected,
+            Err(fault) => {
+                runtime.shutdown_background();
+                return Err(fault);
+            }
+        };
+        let timeout_ms = settings.statement_timeout.as_millis();
+        Ok(Self {
+            client,
+            runtime: Some(runtime),
+            ended,
+            gate: Gate::of(&server, settings.statements_max),
+            server,
+            prepare: format!("{}; SET LOCAL statement_timeout = {timeout_ms}", sql::PREPARE),
+            shape: shape.clone(),
+            unit: settings.time_unit,
+        })
+    }
+
+    /// The parts of a transaction: who runs it, in what it runs, and how its errors are told.
+    fn begin(&mut self) -> Result<Open<'_>, Fault> {
+        let told = Told { server: &self.server, table: self.shape.table.to_string(), ended: &self.ended };
+        let Some(runtime) = &self.runtime else {
+            return Err(Fault::lost(format!("{}: the connection is closed; it is made again", self.server)));
+        };
+        let _leave = self.gate.pass();
+        let client = &mut self.client;
+        let prepare = &self.prepare;
+        let transaction = runtime.block_on(async {
+            let builder = client.build_transaction();
+            let builder = builder.isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+            let transaction = builder.start().await?;
+            transaction.batch_execute(prepare).await?;
+            Ok(transaction)
+        });
+        match transaction {
+            Ok(transaction) => Ok(Open { runtime, transaction, told, gate: &self.gate }),
+            Err(error) => Err(told.fault(&error)),
+        }
+    }
+
+    fn instants(&self, table: &Table) -> Instants {
+        Instants::new(table.time_kind, self.shape.time.clone(), self.unit)
+    }
+}
+
+/// How errors of a statement are told.
+struct Told<'l> {
+    server: &'l str,
+    table: String,
+    ended: &'l Ended,
+}
+
+impl Told<'_> {
+    fn fault(&self, error: &Error) -> Fault {
+        fault::statement(self.server, &self.table, error, self.ended)
+    }
+}
+
+/// A transaction.
+struct Open<'l> {
+    runtime: &'l Runtime,
+    transaction: Transaction<'l>,
+    told: Told<'l>,
+    gate: &'l Arc<Gate>,
+}
+
+impl Open<'_> {
+    /// All rows of a statement that has few.
+    fn query(&self, statement: &str, parameters: &[(Parameter<'_>, Type)]) -> Result<Vec<Row>, Fault> {
+        let _leave = self.gate.pass();
+        let rows = self.runtime.block_on(self.transaction.query_typed(statement, parameters));
+        rows.map_err(|error| self.told.fault(&error))
+    }
+
+    fn end(self) -> Result<(), Fault> {
+        let ended = self.runtime.block_on(self.transaction.commit());
+        ended.map_err(|error| self.told.fault(&error))
+    }
+
+    /// Gives each row of a statement, portion by portion: the server holds the rest, and nothing of it runs
+    /// while rows wait for room here.
+    fn stream(
+        &self,
+        statement: &str,
+        types: &[Type],
+        parameters: Vec<Parameter<'_>>,
+        give: &mut dyn FnMut(&Row, &Told<'_>) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let fault = |error: Error| self.told.fault(&error);
+        let portal = {
+            let _leave = self.gate.pass();
+            self.runtime.block_on(async {
+                let statement = self.transaction.prepare_typed(statement, types).await?;
+                self.transaction.bind_raw(&statement, parameters).await
+            })
+        };
+        let portal = portal.map_err(fault)?;
+        let mut rows_max = PORTION_ROWS_FIRST;
+        loop {
+            let leave = self.gate.pass();
+            let rows = self.runtime.block_on(self.transaction.query_portal_raw(&portal, to_i32(rows_max)));
+            let mut rows = Box::pin(rows.map_err(fault)?);
+            let (mut count, mut bytes) = (0, 0);
+            let mut leave = Some(leave);
+            loop {
+                let (held, is_last) = self.runtime.block_on(hold(rows.as_mut())).map_err(fault)?;
+                leave.take();
+                for row in &held {
+                    count += 1;
+                    bytes += row.raw_size_bytes();
+                    give(row, &self.told)?;
+                }
+                if is_last {
+                    break;
+                }
+            }
+            if count < rows_max {
+                return Ok(());
+            }
+            rows_max = (PORTION_BYTES * count / bytes.max(1)).clamp(1, PORTION_ROWS_MAX);
+        }
+    }
+}
+
+/// Rows of a portion, as many as may be held; and whether they are its last.
+async fn hold(mut rows: Pin<&mut RowStream>) -> Result<(Vec<Row>, bool), Error> {
+    let (mut held, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.try_next().await? {
+        bytes += row.raw_size_bytes();
+        held.push(row);
+        if bytes >= HELD_BYTES_MAX {
+            return Ok((held, false));
+        }
+    }
+    Ok((held, true))
+}
+
+fn to_i32(rows: usize) -> i32 {
+    i32::try_from(rows).unwrap_or(i32::MAX)
+}
+
+impl Link for PostgresLink {
+    fn table(&mut self, shape: &TableShape) -> Result<Table, Fault> {
+        let Some(runtime) = &self.runtime else {
+            return Err(Fault::lost(format!("{}: the connection is closed; it is made again", self.server)));
+        };
+        let _leave = self.gate.pass();
+        runtime.block_on(catalogue::find(&self.client, shape, &self.server)).map_err(|lack| match lack {
+            catalogue::Lack::Fault(fault) => fault,
+            catalogue::Lack::Server(error) => {
+                fault::statement(&self.server, &shape.table.to_string(), &error, &self.ended)
+            }
+        })
+    }
+
+    fn named_sites(&mut self, query: &str) -> Result<Vec<String>, Fault> {
+        let open = self.begin()?;
+        let rows = open.query(&format!("SELECT q.*::text FROM ({query}) AS q"), &[])?;
+        let told = |error: Error| open.told.fault(&error);
+        let sites = rows.iter().map(|row| row.try_get::<_, Option<String>>(0).map_err(told));
+        let sites = sites.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
+        open.end().map(|()| sites)
+    }
+
+    fn list(&mut self, table: &Table, among: Option<&[String]>, span: &Span) -> Result<Vec<Listed>, Fault> {
+        let instants = self.instants(table);
+        let statements = Statements::new(table);
+        let open = self.begin()?;
+        let listed = if table.lookup == Lookup::BySite {
+            list_by_site(&open, &statements, among, &instants)
+        } else {
+            list_by_time(&open, &statements, among, span, &instants)
+        };
+        let listed = listed?;
+        open.end().map(|()| listed)
+    }
+
+    fn rows(&mut self, table: &Table, wanted: &[Wanted], take: &mut Take<'_>) -> Result<(), Halt> {
+        let instants = self.instants(table);
+        let asked = Asked::of(wanted, &instants);
+        let mut record = Record::new(table, &self.shape);
+        let open = self.begin()?;
+        let (_, times) = time_types(table.time_kind);
+        let mut types = vec![Type::TEXT_ARRAY, times.clone(), times, Type::BOOL_ARRAY];
+        let mut parameters: Vec<Parameter<'_>> = vec![&asked.sites, &asked.low, &asked.high, &asked.is_whole];
+        if table.tie.is_some() {
+            types.push(Type::TEXT_ARRAY);
+            parameters.push(&asked.ties);
+        }
+        open.stream(&Statements::new(table).rows(), &types, parameters, &mut |row, told| {
+            value::read(row, table, &instants, &mut record).map_err(|error| told.fault(&error))?;
+            take(&record)
+        })?;
+        Ok(open.end()?)
+    }
+
+    fn strays(
+        &mut self,
+        table: &Table,
+        refused: &[String],
+        undated: &[String],
+        rows_max: u32,
+        take: &mut Take<'_>,
+    ) -> Result<(), Halt> {
+        let instants = self.instants(table);
+        let mut record = Record::new(table, &self.shape);
+        let open = self.begin()?;
+        let types = [Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::INT8];
+        let rows_max = i64::from(rows_max);
+        let parameters: Vec<Parameter<'_>> = vec![&refused, &undated, &rows_max];
+        open.stream(&Statements::new(table).strays(), &types, parameters, &mut |row, told| {
+            value::read(row, table, &instants, &mut record).map_err(|error| told.fault(&error))?;
+            take(&record)
+        })?;
+        Ok(open.end()?)
+    }
+
+    fn explain(&mut self, _: &Table) -> Result<Option<String>, Fault> {
+        Ok(None)
+    }
+}
+
+/// Where the sites that are asked for stand, as the columns of what is bound.
+struct Asked {
+    sites: Vec<String>,
+    low: Vec<Stored>,
+    high: Vec<Stored>,
+    is_whole: Vec<bool>,
+    ties: Vec<Option<String>>,
+}
+
+impl Asked {
+    fn of(wanted: &[Wanted], instants: &Instants) -> Self {
+        let low = |wanted: &Wanted| Stored(instants.lower(lowest_time(&wanted.resume)));
+        let high = |wanted: &Wanted| Stored(instants.upper(highest_time(&wanted.resume)));
+        let tie = |wanted: &Wanted| match &wanted.resume.cursor {
+            Cursor::Row { tie, .. } => value::tie_text(tie),
+            Cursor::Start | Cursor::File { .. } => None,
+        };
+        // Where the clock on the wall, or the unit, does not tell the place exactly, rows at it are looked at.
+        let is_exact = instants.is_exact();
+        let is_whole = |wanted: &Wanted| !is_exact || lowest_time(&wanted.resume).is_none();
+        Self {
+            sites: wanted.iter().map(|wanted| wanted.site.clone()).collect(),
+            low: wanted.iter().map(low).collect(),
+            high: wanted.iter().map(high).collect(),
+            is_whole: wanted.iter().map(is_whole).collect(),
+            ties: wanted.iter().map(tie).collect(),
+        }
+    }
+}
+
+/// By one seek or two a site; where its last time is none or infinite, another looks behind that.
+fn list_by_site(
+    open: &Open<'_>,
+    statements: &Statements<'_>,
+    among: Option<&[String]>,
+    instants: &Instants,
+) -> Result<Vec<Listed>, Fault> {
+    let parameters: Vec<(Parameter<'_>, Type)> = match &among {
+        Some(among) => vec![(among, Type::TEXT_ARRAY)],
+        None => Vec::new(),
+    };
+    let rows = open.query(&statements.last_times(among.is_some()), &parameters)?;
+    let mut listed = Vec::new();
+    let mut undated = Vec::new();
+    for row in &rows {
+        let (site, newest) = site_and_time(open, row, instants)?;
+        let has_undated = newest.is_none();
+        if has_undated {
+            undated.push(site.clone().unwrap_or_default());
+        }
+        listed.push(Listed { site, newest, has_undated });
+    }
+    if undated.is_empty() {
+        return Ok(listed);
+    }
+    let rows = open.query(&statements.last_dated(), &[(&undated, Type::TEXT_ARRAY)])?;
+    let dated =
+        rows.iter().map(|row| site_and_time(open, row, instants)).collect::<Result<HashMap<_, _>, _>>()?;
+    for site in listed.iter_mut().filter(|site| site.has_undated) {
+        site.newest = dated.get(&site.site).copied().flatten();
+    }
+    Ok(listed)
+}
+
+/// By looking at every row of `span`.
+fn list_by_time(
+    open: &Open<'_>,
+    statements: &Statements<'_>,
+    among: Option<&[String]>,
+    span: &Span,
+    instants: &Instants,
+) -> Result<Vec<Listed>, Fault> {
+    let after = match span {
+        Span::All => None,
+        Span::After(time) => Some(Stored(instants.lower(Some(*time)))),
+    };
+    let mut parameters: Vec<(Parameter<'_>, Type)> = vec![(&among, Type::TEXT_ARRAY)];
+    if let Some(after) = &after {
+        parameters.push((after, time_types(instants.kind).0));
+    }
+    let rows = open.query(&statements.newest_times(after.is_some()), &parameters)?;
+    rows.iter()
+        .map(|row| {
+            let (site, newest) = site_and_time(open, row, instants)?;
+            let has_undated = row.try_get(2).map_err(|error| open.told.fault(&error))?;
+            Ok(Listed { site, newest, has_undated })
+        })
+        .collect()
+}
+
+fn site_and_time(
+    open: &Open<'_>,
+    row: &Row,
+    instants: &Instants,
+) -> Result<(Option<String>, Option<Time>), Fault> {
+    let fault = |error: Error| open.told.fault(&error);
+    let site: Option<Raw<'_>> = row.try_get(0).map_err(fault)?;
+    let site = site.map(|raw| String::from_utf8_lossy(raw.0).into_owned());
+    let stored: Option<Raw<'_>> = row.try_get(1).map_err(fault)?;
+    let newest = stored.and_then(|raw| Stored::read(raw.0));
+    Ok((site, newest.and_then(|stored| instants.newest(stored))))
+}

@@ -1,0 +1,83 @@
+//! Which sites have something new, and how often all of the table is looked at to find out.
+
+use std::time::{Duration, Instant};
+
+use livecosmos_state::Time;
+
+use super::catalogue::Lookup;
+use super::{Fault, Link, Table};
+use crate::clock;
+
+/// With an index on time alone, a listing begins this long before the newest time seen.
+const FRONT_S: i64 = 3_600;
+/// A listing of all of the table is made again after so many times what the last one took: it costs the
+/// server a hundredth of its time at most.
+const REST_TIMES: u32 = 100;
+
+/// The rows a listing is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::source) enum Span {
+    /// All of the table.
+    All,
+    /// Those with a later time.
+    After(Time),
+}
+
+/// What a listing knows of one site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::source) struct Listed {
+    /// Its id as a text; `None` for rows without one, and where the table is one site's.
+    pub(in crate::source) site: Option<String>,
+    /// The newest of its times that is one.
+    pub(in crate::source) newest: Option<Time>,
+    /// It has rows whose time is none, or infinite.
+    pub(in crate::source) has_undated: bool,
+}
+
+/// What a pass begins with.
+#[derive(Debug)]
+pub(super) struct Listing {
+    pub(super) sites: Vec<Listed>,
+    /// The catalogue was looked at just now.
+    pub(super) is_fresh: bool,
+}
+
+/// What is remembered from pass to pass so that not every one looks at all of the table.
+#[derive(Debug, Default)]
+pub(super) struct Outlook {
+    /// The newest time seen so far.
+    newest: Option<Time>,
+    /// When all of it may be looked at again.
+    whole_again: Option<Instant>,
+}
+
+impl Outlook {
+    /// Lists the sites of the table that may have something new.
+    pub(super) fn list(
+        &mut self,
+        link: &mut dyn Link,
+        table: &Table,
+        among: Option<Vec<String>>,
+        is_fresh: bool,
+    ) -> Result<Listing, Fault> {
+        let span = self.span(table);
+        let begun = Instant::now();
+        let sites = link.list(table, among.as_deref(), &span)?;
+        if span == Span::All {
+            let rest = begun.elapsed().checked_mul(REST_TIMES).unwrap_or(Duration::MAX);
+            self.whole_again = Instant::now().checked_add(rest);
+        }
+        self.newest = self.newest.max(sites.iter().filter_map(|site| site.newest).max());
+        Ok(Listing { sites, is_fresh })
+    }
+
+    fn span(&self, table: &Table) -> Span {
+        let is_resting = self.whole_again.is_some_and(|again| Instant::now() < again);
+        match self.newest {
+            Some(newest) if table.lookup == Lookup::ByTime && is_resting => {
+                Span::After(clock::shift(newest, -FRONT_S))
+            }
+            _ => Span::All,
+        }
+    }
+}
