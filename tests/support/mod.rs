@@ -12,6 +12,7 @@ pub mod garage;
 pub mod http;
 pub mod moto;
 pub mod objects;
+pub mod postgres;
 pub mod process;
 pub mod s3_client;
 pub mod s3s;

@@ -1,0 +1,6 @@
+//! Tables of `PostgreSQL`, followed by the binary from a real server.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod followed;
