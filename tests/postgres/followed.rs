@@ -19,6 +19,9 @@ pub(crate) fn following(url: &str, more: &str) -> Workdir {
 
 /// The ids of all rows that are stored, which must differ.
 pub(crate) fn stored_ids(workdir: &Workdir) -> Vec<String> {
+    if !workdir.path("stored").exists() {
+        return Vec::new();
+    }
     let rows = objects::rows(&objects::in_folder(&workdir.path("stored")));
     let mut ids: Vec<String> = rows.iter().map(|row| row.text("id")).collect();
     ids.sort_by_key(|id| id.parse::<i64>().expect("an id"));

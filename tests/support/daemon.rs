@@ -55,6 +55,13 @@ impl Workdir {
         std::fs::write(path, contents).expect("a file in a temporary folder");
     }
 
+    /// Sets who may do what with the file `name`.
+    pub fn chmod(&self, name: &str, mode: u32) {
+        use std::os::unix::fs::PermissionsExt;
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(self.path(name), permissions).expect("a file of ours");
+    }
+
     /// Appends to the file `name`.
     pub fn append(&self, name: &str, contents: impl AsRef<[u8]>) {
         use std::io::Write;

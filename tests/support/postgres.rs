@@ -17,11 +17,10 @@ const STARTS_WITHIN: Duration = Duration::from_mins(1);
 /// The role that may do everything.
 const ADMIN: &str = "postgres";
 const DATABASE: &str = "stations";
-const SETTINGS: [&str; 6] = [
-    // No test cuts the power under it.
+const SETTINGS: [&str; 5] = [
+    // No test cuts the power under it; what was committed must outlive a kill, though.
     "fsync=off",
     "full_page_writes=off",
-    "synchronous_commit=off",
     "shared_buffers=32MB",
     "max_connections=50",
     "unix_socket_directories=",
@@ -65,8 +64,8 @@ impl Postgres {
                 if process.try_wait().is_some() {
                     return Some(false);
                 }
-                let answers =
-                    TcpStream::connect(self.address).is_ok() && self.psql("postgres", "SELECT 1").is_ok();
+                let answers = TcpStream::connect(self.address).is_ok()
+                    && self.psql(ADMIN, "postgres", "SELECT 1").is_ok();
                 answers.then_some(true)
             });
             self.process = answers.then_some(process);
@@ -112,25 +111,42 @@ impl Postgres {
         format!("postgresql://{role}@{address}/{DATABASE}?sslmode=disable")
     }
 
+    /// From now on asks `role` for a password, and nobody else.
+    pub fn only_with_password(&self, role: &str) {
+        self.set_access(&format!("host all {role} all scram-sha-256\nhost all all all trust\n"));
+        // It reads the file a moment later.
+        wait_until("the server to ask for a password", STARTS_WITHIN, || {
+            let refused = self.psql(role, DATABASE, "SELECT 1").err()?;
+            refused.contains("password").then_some(())
+        });
+    }
+
+    /// Writes who may connect, and how.
+    #[expect(clippy::disallowed_methods, reason = "a test's own file, gone with the test")]
+    pub fn set_access(&self, lines: &str) {
+        std::fs::write(self.folder.path().join("data/pg_hba.conf"), lines).expect("the server's folder");
+        self.run("SELECT pg_reload_conf()");
+    }
+
     /// Runs statements, which must succeed; gives the rows, with a tab between values.
     pub fn run(&self, sql: &str) -> Vec<String> {
         self.run_in(DATABASE, sql)
     }
 
     fn run_in(&self, database: &str, sql: &str) -> Vec<String> {
-        let printed = self.psql(database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let printed = self.psql(ADMIN, database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         printed.lines().map(str::to_owned).collect()
     }
 
     /// Runs statements, and gives what was printed, or what was wrong.
     pub fn try_run(&self, sql: &str) -> Result<String, String> {
-        self.psql(DATABASE, sql)
+        self.psql(ADMIN, DATABASE, sql)
     }
 
-    fn psql(&self, database: &str, sql: &str) -> Result<String, String> {
+    fn psql(&self, role: &str, database: &str, sql: &str) -> Result<String, String> {
         let mut command = Command::new(program("psql"));
         command
-            .args(["-XqAt", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-U", ADMIN, "-d", database])
+            .args(["-XqAt", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-w", "-U", role, "-d", database])
             .args(["-h", &self.address.ip().to_string(), "-p", &self.address.port().to_string()])
             .env("PGTZ", "UTC")
             .stdin(Stdio::piped())

@@ -36,6 +36,7 @@ impl Settings {
             return Err(invalid("url does not begin with postgresql://"));
         }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let (base, written) = without_password(base);
         let mut tls = Tls::default();
         let (mut cert, mut key) = (None, None);
         let mut rest = Vec::new();
@@ -69,9 +70,7 @@ impl Settings {
         if config.get_hosts().is_empty() || config.get_dbname().is_none() {
             return Err(invalid("url names no host or no database"));
         }
-        let password = config.get_password().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        let password = password.map_or(Password::Usual, |text| Password::Written(SecretString::from(text)));
-        config.password("");
+        let password = written.map_or(Password::Usual, Password::Written);
         config.ssl_mode(match tls.mode {
             TlsMode::Disable => SslMode::Disable,
             TlsMode::Prefer => SslMode::Prefer,
@@ -156,6 +155,16 @@ impl Settings {
         }
         pass_file::find(&self.config)
     }
+}
+
+/// The URL without the password between its user and its host, and that password.
+fn without_password(url: &str) -> (String, Option<SecretString>) {
+    let start = url.find("://").map_or(0, |at| at + "://".len());
+    let end = url[start..].find('/').map_or(url.len(), |at| start + at);
+    let Some(at) = url[start..end].rfind('@').map(|at| start + at) else { return (url.to_owned(), None) };
+    let Some(colon) = url[start..at].find(':').map(|at| start + at) else { return (url.to_owned(), None) };
+    let password = percent_decode_str(&url[colon + 1..at]).decode_utf8_lossy().into_owned();
+    (format!("{}{}", &url[..colon], &url[at..]), Some(SecretString::from(password)))
 }
 
 impl TlsMode {

@@ -82,6 +82,9 @@ impl Reading<'_> {
             return self.fixed.cloned().ok_or_else(|| "the table names no site; set site_column".to_owned());
         };
         let stored = row.get_ref(LEADING_COLUMNS + column).map_err(|error| error.to_string())?;
+        if stored == ValueRef::Null {
+            return Err("the row has no site; give it one".to_owned());
+        }
         due::site_id(stored).ok_or_else(|| {
             let mut text = String::new();
             cell::spell(stored, &mut text);
