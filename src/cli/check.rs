@@ -14,6 +14,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, TableConfig};
 use crate::exit::Exit;
 use crate::sink::{self, Guard, Settings, SinkError};
+use crate::source::Plan;
 
 /// Version of the JSON below.
 const SCHEMA: u32 = 1;
@@ -66,7 +67,7 @@ pub(super) fn run(path: &Path, offline: bool, common: &CommonArgs) -> Result<Exi
                 findings.push(Finding::good("source", format!("{}; not looked at", table.source.describe())));
                 findings.push(Finding::good("sink", format!("{}; not looked at", describe(&table.sink))));
             } else {
-                findings.push(check_source(table));
+                findings.extend(check_source(table));
                 findings.extend(runtime.block_on(check_sink(&table.sink)));
             }
             findings.push(check_state(&state_dir, table));
@@ -103,11 +104,21 @@ fn worst(tables: &[CheckedTable]) -> Exit {
     worst.or_else(|| exits.into_iter().find(|exit| *exit != Exit::Done)).unwrap_or(Exit::Done)
 }
 
-fn check_source(table: &TableConfig) -> Finding {
-    match reading::first_rows(table, SystemClock.now()) {
+fn check_source(table: &TableConfig) -> Vec<Finding> {
+    let seen = match reading::first_rows(table, SystemClock.now()) {
         Ok(seen) => Finding::good("source", format!("{}: {seen}", table.source.describe())),
-        Err(error) => Finding::bad("source", Exit::from(&error), &error),
-    }
+        Err(error) => return vec![Finding::bad("source", Exit::from(&error), &error)],
+    };
+    let plan = table.source.open(table.shape.clone()).and_then(|mut source| source.explain());
+    let plan = match plan {
+        Ok(None) => None,
+        Ok(Some(Plan::Index(name))) => {
+            Some(Finding::good("plan", format!("new rows are found by index {name}")))
+        }
+        Ok(Some(Plan::Costly(advice))) => Some(Finding::good("plan", format!("warning: {advice}"))),
+        Err(error) => Some(Finding::bad("plan", Exit::from(&error), &error)),
+    };
+    std::iter::once(seen).chain(plan).collect()
 }
 
 async fn check_sink(settings: &Settings) -> Vec<Finding> {

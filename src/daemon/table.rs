@@ -20,6 +20,12 @@ use crate::source::{Source, SourceError};
 use crate::stop::Stop;
 use crate::uploader::{LiveUploader, PassError, PassReport, Shared, SiteError, settle};
 
+/// Late rows are looked for again after so many times what the last look took: reading a window over and
+/// over costs a database at most a twentieth of its time.
+const LATE_REST_TIMES: u32 = 20;
+/// And at least this often, however long it takes.
+const LATE_REST_MAX: Duration = Duration::from_mins(10);
+
 /// Why a table cannot be followed: what to tell the operator, and how to end.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -41,6 +47,8 @@ pub(super) struct Table {
     source: Option<Box<dyn Source>>,
     /// Another reader of it, for late rows: each knows by itself what it has seen.
     late_source: Option<Box<dyn Source>>,
+    /// When late rows are looked for again.
+    late_again: Option<Instant>,
     fills: Arc<Fills>,
     progress: Progress,
     stop: Stop,
@@ -85,6 +93,7 @@ impl Table {
             uploader,
             source: Some(source),
             late_source: None,
+            late_again: None,
             fills,
             progress,
             stop,
@@ -153,9 +162,11 @@ impl Table {
 
     /// Looks for late rows, unless live ones are to be read at once.
     async fn late(&mut self, run: &mut Run, is_due: bool) {
-        if !is_due || !self.uploader.looks_back() || self.stop.is_requested() {
+        let is_resting = self.late_again.is_some_and(|again| Instant::now() < again);
+        if !is_due || is_resting || !self.uploader.looks_back() || self.stop.is_requested() {
             return;
         }
+        let begun = Instant::now();
         loop {
             let opened = self.late_source.take();
             let opened = opened.map_or_else(|| self.config.source.open(self.config.shape.clone()), Ok);
@@ -167,6 +178,9 @@ impl Table {
             log(&self.config.table, &report, None);
             run.add(&report);
             if !report.again {
+                let is_well = report.error.is_none() && report.failures.is_empty();
+                let rest = begun.elapsed().saturating_mul(LATE_REST_TIMES).min(LATE_REST_MAX);
+                self.late_again = is_well.then(|| Instant::now() + rest);
                 return run.end_late(report);
             }
         }

@@ -40,12 +40,11 @@ pub trait Source: Send {
     /// [`SourceError`], by what the operator must do; batches given before it stay valid.
     fn pass(&mut self, start: &Start, intake: &mut dyn Intake) -> Result<Pass, SourceError>;
 
-    /// What an operator should know of how new rows are found, if anything: a poll that would read all of
-    /// a table, and what mends it.
+    /// How new rows are found, where an operator can do something about it; `None` for files.
     ///
     /// # Errors
     /// As [`Source::pass`].
-    fn explain(&mut self) -> Result<Option<String>, SourceError> {
+    fn explain(&mut self) -> Result<Option<Plan>, SourceError> {
         Ok(None)
     }
 }
@@ -181,6 +180,15 @@ pub struct Reject {
     /// Where it lies in the source's order: a row whose place the live chain has not reached is read
     /// again.
     pub place: Option<Cursor>,
+}
+
+/// How the rows of a table are found that are new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// By this index, or these.
+    Index(String),
+    /// In a way that costs more than it must: what it is, and what mends it.
+    Costly(String),
 }
 
 /// What a pass did.

@@ -63,7 +63,10 @@ impl Settings {
         }
         let mut config: Config = format!("{base}?{}", rest.join("&"))
             .parse()
-            .map_err(|error| invalid(&format!("url cannot be read ({})", fault::chain(&error))))?;
+            // The error may quote a part of a password with odd characters.
+            .map_err(|_| {
+                invalid("url cannot be read: a parameter is unknown, or a character must be written as %XX")
+            })?;
         if let Some(user) = user {
             config.user(user);
         }

@@ -17,7 +17,7 @@ use super::{Settings, catalogue, fault};
 use crate::source::TableShape;
 use crate::source::position::{highest_time, lowest_time};
 use crate::source::server::catalogue::Lookup;
-use crate::source::server::{Fault, Gate, Halt, Link, Listed, Record, Span, Table, Take, Wanted};
+use crate::source::server::{Explained, Fault, Gate, Halt, Link, Listed, Record, Span, Table, Take, Wanted};
 use crate::source::sqlite::TimeUnit;
 use livecosmos_state::{Cursor, Time};
 
@@ -280,8 +280,17 @@ impl Link for PostgresLink {
         Ok(open.end()?)
     }
 
-    fn explain(&mut self, _: &Table) -> Result<Option<String>, Fault> {
-        Ok(None)
+    fn explain(&mut self, table: &Table) -> Result<Explained, Fault> {
+        let statement = format!("EXPLAIN (COSTS OFF) {}", Statements::new(table).last_times(false));
+        let open = self.begin()?;
+        let mut explained = Explained::default();
+        for row in open.query(&statement, &[])? {
+            let line: String = row.try_get(0).map_err(|error| open.told.fault(&error))?;
+            explained.scans |= line.contains("Seq Scan on");
+            let index = line.split_once(" using ").and_then(|(_, rest)| rest.split(" on ").next());
+            explained.indexes.extend(index.map(str::to_owned));
+        }
+        open.end().map(|()| explained)
     }
 }
 

@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 
 use livecosmos_state::SiteId;
 
-use super::{Intake, Pass, SiteRule, Source, SourceError, Start, TableShape};
+use super::{Intake, Pass, Plan, SiteRule, Source, SourceError, Start, TableShape};
 pub(super) use catalogue::Table;
 pub use credentials::Password;
 pub(super) use fault::{Fault, Halt};
@@ -69,8 +69,17 @@ pub(super) trait Link: Send {
         take: &mut Take<'_>,
     ) -> Result<(), Halt>;
 
-    /// How the server would find new rows: what an operator should know of it, if anything.
-    fn explain(&mut self, table: &Table) -> Result<Option<String>, Fault>;
+    /// How the server would find the rows of a table that has an index for it.
+    fn explain(&mut self, table: &Table) -> Result<Explained, Fault>;
+}
+
+/// The plan of the statements of a poll.
+#[derive(Debug, Default)]
+pub(super) struct Explained {
+    /// Indexes that are used.
+    pub(super) indexes: BTreeSet<String>,
+    /// All of a table is read.
+    pub(super) scans: bool,
 }
 
 /// A table in a database server.
@@ -151,9 +160,18 @@ impl Source for ServerSource {
         Ok(pass)
     }
 
-    fn explain(&mut self) -> Result<Option<String>, SourceError> {
+    fn explain(&mut self) -> Result<Option<Plan>, SourceError> {
         let mut link = self.dialect.connect()?;
         let table = link.table(&self.shape)?;
-        Ok(link.explain(&table)?.or_else(|| table.advice()))
+        if let Some(advice) = table.advice() {
+            return Ok(Some(Plan::Costly(advice)));
+        }
+        Ok(Some(match link.explain(&table)? {
+            Explained { scans: true, .. } => Plan::Costly(format!(
+                "table {} has an index on site and time, and the server does not use it; run ANALYZE on the table",
+                table.name
+            )),
+            Explained { indexes, .. } => Plan::Index(indexes.into_iter().collect::<Vec<_>>().join(", ")),
+        }))
     }
 }
