@@ -114,10 +114,30 @@ impl Postgres {
     /// From now on asks `role` for a password, and nobody else.
     pub fn only_with_password(&self, role: &str) {
         self.set_access(&format!("host all {role} all scram-sha-256\nhost all all all trust\n"));
-        // It reads the file a moment later.
-        wait_until("the server to ask for a password", STARTS_WITHIN, || {
-            let refused = self.psql(role, DATABASE, "SELECT 1").err()?;
-            refused.contains("password").then_some(())
+    }
+
+    /// Speaks TLS from now on, with `server.crt` and `server.key` of `folder`, and knows `ca.crt` there.
+    pub fn encrypt(&self, folder: &Path) {
+        let own = self.folder.path().join("certificates");
+        let _ = std::fs::create_dir(&own);
+        for name in ["ca.crt", "server.crt", "server.key"] {
+            std::fs::copy(folder.join(name), own.join(name)).expect("a certificate");
+        }
+        give_away(&own);
+        let secret = Command::new("chmod").arg("0600").arg(own.join("server.key")).status();
+        assert!(secret.is_ok_and(|status| status.success()), "a key of ours");
+        let own = own.display();
+        for (name, file) in
+            [("ssl_ca_file", "ca.crt"), ("ssl_cert_file", "server.crt"), ("ssl_key_file", "server.key")]
+        {
+            self.run(&format!("ALTER SYSTEM SET {name} = '{own}/{file}'"));
+        }
+        self.run("ALTER SYSTEM SET ssl = on");
+        let serial = || self.run("SELECT pg_conf_load_time()");
+        let before = serial();
+        self.run("SELECT pg_reload_conf()");
+        wait_until("the server to read its certificates", STARTS_WITHIN, || {
+            (serial() != before).then_some(())
         });
     }
 
@@ -125,7 +145,10 @@ impl Postgres {
     #[expect(clippy::disallowed_methods, reason = "a test's own file, gone with the test")]
     pub fn set_access(&self, lines: &str) {
         std::fs::write(self.folder.path().join("data/pg_hba.conf"), lines).expect("the server's folder");
+        let loaded = || self.run("SELECT pg_conf_load_time()");
+        let before = loaded();
         self.run("SELECT pg_reload_conf()");
+        wait_until("the server to read pg_hba.conf", STARTS_WITHIN, || (loaded() != before).then_some(()));
     }
 
     /// Runs statements, which must succeed; gives the rows, with a tab between values.
