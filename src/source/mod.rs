@@ -9,6 +9,7 @@ mod cells;
 pub mod csv;
 mod names;
 mod number;
+pub mod oracle;
 mod position;
 pub mod postgres;
 mod server;

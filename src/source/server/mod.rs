@@ -15,9 +15,11 @@ pub(super) mod catalogue;
 mod credentials;
 mod fault;
 mod gate;
+pub(super) mod groups;
 mod listing;
 mod reading;
 mod record;
+pub(super) mod wall;
 
 use std::collections::BTreeSet;
 
