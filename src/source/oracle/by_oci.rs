@@ -48,6 +48,10 @@ impl Session for Link {
         Ok(Self::execute(self, sql)?)
     }
 
+    fn end(&mut self) -> Result<(), Fault> {
+        Ok(self.rollback()?)
+    }
+
     fn query(
         &mut self,
         sql: &str,

@@ -67,6 +67,11 @@ pub(super) trait Session: Send {
     /// Executes a statement that has no rows.
     fn execute(&mut self, sql: &str) -> Result<(), Fault>;
 
+    /// Ends the transaction, so that the next statement sees the present.
+    fn end(&mut self) -> Result<(), Fault> {
+        self.execute("ROLLBACK")
+    }
+
     /// Executes a query; `fetch_rows` of its rows come in each round trip.
     fn query(
         &mut self,

@@ -55,7 +55,7 @@ impl OracleLink {
     fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Halt>) -> Result<T, Halt> {
         self.session.execute(sql::BEGIN)?;
         let outcome = work(self);
-        let ended = self.session.execute(sql::END);
+        let ended = self.session.end();
         let done = outcome?;
         ended?;
         Ok(done)

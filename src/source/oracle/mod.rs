@@ -68,6 +68,23 @@ pub enum Driver {
 }
 
 impl Settings {
+    /// A database, with what is usual for everything else.
+    #[must_use]
+    pub fn new(dsn: &str) -> Self {
+        Self {
+            dsn: dsn.to_owned(),
+            user: None,
+            password: Password::Usual,
+            driver: Driver::Auto,
+            client: None,
+            sites_query: None,
+            time_unit: TimeUnit::Seconds,
+            connect_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_mins(5),
+            statements_max: 4,
+        }
+    }
+
     /// Opens the source. It connects when its first pass begins.
     #[must_use]
     pub fn open(self, shape: TableShape) -> Box<dyn Source> {

@@ -14,10 +14,8 @@ pub(super) const PREPARE: [&str; 3] = [
     "ALTER SESSION SET NLS_NUMERIC_CHARACTERS = '.,'",
 ];
 
-/// From here to the rollback, all statements see one state of the database, and none can change it.
+/// From here to the end of the transaction, all statements see one state of the database, and none can change it.
 pub(super) const BEGIN: &str = "SET TRANSACTION READ ONLY";
-/// Ends that.
-pub(super) const END: &str = "ROLLBACK";
 
 /// Tables and views called `:name`, whatever their case: owner and name.
 pub(super) const FIND_TABLE: &str = "SELECT o.OWNER, o.OBJECT_NAME FROM ALL_OBJECTS o \
