@@ -4,5 +4,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     livecosmos_malloc::give_back_large_blocks();
+    livecosmos::source::oracle::abort_on_panics();
     livecosmos::cli::run(std::env::args_os()).into()
 }

@@ -9,6 +9,7 @@ use serde::Deserialize as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
+use super::predecessor;
 use super::raw::{RawTable, home_of};
 
 /// Where in the text something stands, in bytes.
@@ -67,15 +68,8 @@ impl Document {
         })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| at_file("is not UTF-8 text".to_owned(), "save it as UTF-8"))?;
-        let document = Self { path: path.to_owned(), text };
-        if document.is_predecessors() {
-            return Err(at_file(
-                "this is a configuration of the former livecosmos, whose Oracle source comes later"
-                    .to_owned(),
-                "write a TOML configuration with a csv or sqlite source; config.example.toml shows every key",
-            ));
-        }
-        Ok(document)
+        let text = predecessor::translate(&text).unwrap_or(text);
+        Ok(Self { path: path.to_owned(), text })
     }
 
     /// The file's name, as given.
@@ -145,23 +139,6 @@ impl Document {
         merge(&mut tree, own);
         let name = Spanned::new(name.span(), name.get_ref().to_string());
         Ok(TableTree { name, tree: Spanned::new(span, tree) })
-    }
-
-    /// Whether this is one of the two forms of the predecessor's file: `dsn='…'` lines, or mappings.
-    fn is_predecessors(&self) -> bool {
-        let mut lines =
-            self.text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        lines.next().is_some_and(|line| {
-            let word = line.trim_start_matches(['{', ' ', '"', '\'']);
-            let end = word.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(word.len());
-            let (word, rest) = word.split_at(end);
-            let mark = rest.trim_start_matches(['"', '\'', ' ']).chars().next();
-            match mark {
-                Some('=') => matches!(word, "dsn" | "user" | "pass" | "password"),
-                Some(':') => matches!(word, "oracle" | "aws" | "dsn" | "user" | "password"),
-                _ => false,
-            }
-        })
     }
 }
 

@@ -7,6 +7,7 @@
 mod digest;
 mod document;
 mod path;
+mod predecessor;
 mod raw;
 mod units;
 mod validate;
@@ -24,7 +25,7 @@ pub use validate::{parse_fallback, parse_time};
 use crate::key::KeyTemplate;
 use crate::payload::{Compression, Format};
 use crate::sink;
-use crate::source::{Recheck, Source, SourceError, TableShape, csv, postgres, sqlite};
+use crate::source::{Recheck, Source, SourceError, TableShape, csv, oracle, postgres, sqlite};
 use crate::uploader::{Fallback, Lookback};
 
 /// A configuration in which everything fits together.
@@ -64,6 +65,8 @@ pub enum SourceSettings {
     Sqlite(sqlite::Settings),
     /// A table of a `PostgreSQL` database.
     Postgres(Box<postgres::Settings>),
+    /// A table of an Oracle database.
+    Oracle(Box<oracle::Settings>),
 }
 
 /// What objects look like, and how many are on their way at once.
@@ -146,6 +149,7 @@ impl SourceSettings {
             Self::Csv(settings) => Box::new(csv::CsvSource::open(settings.clone(), shape)?),
             Self::Sqlite(settings) => Box::new(sqlite::SqliteSource::open(settings.clone(), shape)?),
             Self::Postgres(settings) => settings.as_ref().clone().open(shape),
+            Self::Oracle(settings) => settings.as_ref().clone().open(shape),
         })
     }
 
@@ -156,11 +160,11 @@ impl SourceSettings {
     pub fn recheck<'a>(&self, shape: &'a TableShape) -> Result<Recheck<'a>, SourceError> {
         let stored = match self {
             Self::Csv(_) => None,
-            Self::Sqlite(settings) => Some(sqlite::StoredTimes::new(shape.time.clone(), settings.time_unit)?),
-            Self::Postgres(settings) => {
-                Some(sqlite::StoredTimes::new(shape.time.clone(), settings.time_unit)?)
-            }
+            Self::Sqlite(settings) => Some(settings.time_unit),
+            Self::Postgres(settings) => Some(settings.time_unit),
+            Self::Oracle(settings) => Some(settings.time_unit),
         };
+        let stored = stored.map(|unit| sqlite::StoredTimes::new(shape.time.clone(), unit)).transpose()?;
         Ok(Recheck::new(shape, stored))
     }
 
@@ -171,6 +175,7 @@ impl SourceSettings {
             Self::Csv(settings) => format!("csv {}", settings.path.display()),
             Self::Sqlite(settings) => format!("sqlite {}", settings.path.display()),
             Self::Postgres(settings) => settings.describe(),
+            Self::Oracle(settings) => settings.describe(),
         }
     }
 

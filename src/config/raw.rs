@@ -57,6 +57,9 @@ pub(crate) struct RawSource {
     pub(crate) connect_timeout: Option<Spanned<HumanDuration>>,
     pub(crate) statement_timeout: Option<Spanned<HumanDuration>>,
     pub(crate) statements_max: Option<Spanned<i64>>,
+    pub(crate) dsn: Option<Spanned<String>>,
+    pub(crate) driver: Option<Spanned<RawDriver>>,
+    pub(crate) client: Option<Spanned<String>>,
 }
 
 /// Where objects go.
@@ -122,6 +125,15 @@ pub(crate) enum SourceKind {
     Postgres,
     Mysql,
     Oracle,
+}
+
+/// Which of Oracle's drivers is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawDriver {
+    Auto,
+    Oci,
+    Thin,
 }
 
 /// Unit of times that a database holds as numbers.

@@ -3,7 +3,11 @@
 //!
 //! Nothing here uses the product's own code, so that a mistake in it cannot hide itself.
 //! `tests/support/install` installs the servers; `tests/README.md` says how to write a test with them.
-#![allow(dead_code, reason = "each test binary includes the whole module and uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary includes the whole module and uses a part of it"
+)]
 #![allow(unreachable_pub, reason = "the module is private to each test binary that includes it")]
 
 pub mod daemon;

@@ -25,17 +25,37 @@ pub fn library_folder() -> &'static Path {
     FOLDER.get_or_init(|| build(21))
 }
 
-/// Builds the library as one of release `major`. A process loads one library for all of its time.
+/// Builds the library as one of release `major`, where that was not done since its sources or this program
+/// changed. A process loads one library for all of its time.
 pub fn build(major: u8) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("oci-{major}"));
-    std::fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/oci");
+    if !is_current(&folder.join("libclntsh.so")) {
+        compile(major, &folder);
+    }
+    folder
+}
+
+fn is_current(library: &Path) -> bool {
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    let Ok(built) = changed(library) else { return false };
+    let sources = std::fs::read_dir(sources()).expect("the sources are there");
+    let sources = sources.map(|entry| entry.expect("the folder can be read").path());
+    let program = std::env::current_exe().expect("a test binary has a path");
+    sources.chain([program]).all(|path| changed(&path).is_ok_and(|changed| changed < built))
+}
+
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/oci")
+}
+
+fn compile(major: u8, folder: &Path) {
+    std::fs::create_dir_all(folder).expect("the folder for temporary files can be written");
     // Test binaries that build at once must not read each other's half of a file.
     let unfinished = folder.join(format!("unfinished-{}", std::process::id()));
     let compiled = Command::new("cc")
         .args(["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread"])
         .arg(format!("-DCLIENT_MAJOR={major}"))
-        .args(SOURCES.map(|source| sources.join(source)))
+        .args(SOURCES.map(|source| sources().join(source)))
         .arg("-o")
         .arg(&unfinished)
         .output()
@@ -43,5 +63,4 @@ pub fn build(major: u8) -> PathBuf {
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
     #[expect(clippy::disallowed_methods, reason = "a built file of a test, not data that must last")]
     std::fs::rename(&unfinished, folder.join("libclntsh.so")).expect("the library can be put in its place");
-    folder
 }

@@ -11,7 +11,7 @@ use super::super::SourceSettings;
 use super::super::path::{expand, folder_of, resolve};
 use super::super::raw::{RawSource, RawTable};
 use super::{Check, Checked};
-use crate::source::{Password, SiteRule, TableShape, postgres};
+use crate::source::{Password, SiteRule, TableShape, oracle, postgres};
 
 const CONNECT_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
 const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
@@ -28,6 +28,7 @@ impl Check<'_> {
     pub(super) fn postgres(&self, table: &RawTable, shape: &TableShape) -> Checked<(SourceSettings, String)> {
         let raw = &table.source;
         self.is_for_server(table, shape)?;
+        self.is_not_for_oracle(raw)?;
         let remedy =
             "set url under [source], such as \"postgresql://user@host/database?sslmode=verify-full\"";
         let url = self.required(raw.url.as_ref(), "source.url", remedy)?;
@@ -58,8 +59,33 @@ impl Check<'_> {
         Ok((SourceSettings::Postgres(Box::new(settings)), id))
     }
 
+    /// What is said of every server alike.
+    pub(super) fn oracle_access(
+        &self,
+        raw: &RawSource,
+        settings: oracle::Settings,
+    ) -> Checked<oracle::Settings> {
+        let given = (settings.connect_timeout, settings.statement_timeout);
+        let connect = raw.connect_timeout.as_ref();
+        let statement = raw.statement_timeout.as_ref();
+        Ok(oracle::Settings {
+            password: self.password(raw)?.unwrap_or(settings.password),
+            sites_query: self.text(raw.sites_query.as_ref(), "sites_query")?,
+            time_unit: self.time_unit(raw),
+            connect_timeout: self.duration(connect, "connect_timeout", &CONNECT_TIMEOUT, given.0)?,
+            statement_timeout: self.duration(statement, "statement_timeout", &STATEMENT_TIMEOUT, given.1)?,
+            statements_max: self.number(
+                raw.statements_max.as_ref(),
+                "statements_max",
+                &STATEMENTS,
+                settings.statements_max,
+            )?,
+            ..settings
+        })
+    }
+
     /// Refuses what makes sense for files alone.
-    fn is_for_server(&self, table: &RawTable, shape: &TableShape) -> Checked<()> {
+    pub(super) fn is_for_server(&self, table: &RawTable, shape: &TableShape) -> Checked<()> {
         for key in [&table.source.path, &table.source.delimiter].into_iter().flatten() {
             return Err(self.at(key, NOT_OF_SERVERS));
         }
@@ -77,6 +103,7 @@ impl Check<'_> {
 
     /// Refuses what makes sense for servers alone.
     pub(super) fn is_for_file(&self, raw: &RawSource) -> Checked<()> {
+        self.is_not_for_oracle(raw)?;
         let texts = [&raw.url, &raw.user, &raw.password, &raw.password_file, &raw.password_credential];
         let timeouts = [&raw.connect_timeout, &raw.statement_timeout];
         let spans = texts.into_iter().chain([&raw.sites_query]).flatten().map(Spanned::span);

@@ -14,13 +14,19 @@ impl Check<'_> {
     /// Which source the section names, and its identity.
     pub(super) fn source(&self, table: &RawTable, shape: &TableShape) -> Checked<(SourceSettings, String)> {
         let raw = &table.source;
-        let remedy = "set kind = \"csv\", \"sqlite\" or \"postgres\" under [source]";
+        let remedy = "set kind = \"csv\", \"sqlite\", \"postgres\" or \"oracle\" under [source]";
+        // The predecessor knew no other kind.
+        if raw.kind.is_none() && raw.dsn.is_some() {
+            return self.oracle(table, shape);
+        }
         let kind = self.required(raw.kind.as_ref(), "source.kind", remedy)?;
         match kind.get_ref() {
             SourceKind::Csv | SourceKind::Sqlite => self.is_for_file(raw)?,
             SourceKind::Postgres => return self.postgres(table, shape),
-            SourceKind::Mysql | SourceKind::Oracle => {
-                let what = "this kind of source comes later; use \"csv\", \"sqlite\" or \"postgres\"";
+            SourceKind::Oracle => return self.oracle(table, shape),
+            SourceKind::Mysql => {
+                let what =
+                    "this kind of source comes later; use \"csv\", \"sqlite\", \"postgres\" or \"oracle\"";
                 return Err(self.at(kind, what));
             }
         }

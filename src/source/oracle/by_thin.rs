@@ -62,7 +62,11 @@ impl Session for Connection {
         let columns = cursor.columns().to_vec();
         let mut cells = Vec::with_capacity(columns.len());
         while cursor.next(&mut cells).map_err(Fault::from)? {
-            let cells = Cells { columns: &columns, texts: cells.iter().zip(&columns).map(iso).collect(), cells: &cells };
+            let cells = Cells {
+                columns: &columns,
+                texts: cells.iter().zip(&columns).map(iso).collect(),
+                cells: &cells,
+            };
             if !give(&cells)? {
                 break;
             }
@@ -122,17 +126,20 @@ fn iso((cell, column): (&Cell, &Column)) -> Option<String> {
 }
 
 fn own(bind: &driver::Bind) -> Result<Bind, Fault> {
-    let unusable = |what: &dyn std::fmt::Display| Fault::failed(format!("{what} cannot be bound; it is tried again"));
+    let unusable =
+        |what: &dyn std::fmt::Display| Fault::failed(format!("{what} cannot be bound; it is tried again"));
     Ok(match bind {
-        driver::Bind::Text(text) | driver::Bind::National(text) | driver::Bind::Padded(text) => Bind::Text(text.clone()),
+        driver::Bind::Text(text) | driver::Bind::National(text) | driver::Bind::Padded(text) => {
+            Bind::Text(text.clone())
+        }
         driver::Bind::Number(text) => Bind::Number(text.parse::<OracleNumber>().map_err(|_| unusable(text))?),
         driver::Bind::Date(at) | driver::Bind::Timestamp(at) | driver::Bind::Zoned(at) => {
             let year = at.year - i16::from(at.year <= 0);
             let is_date = matches!(bind, driver::Bind::Date(_));
             let nanosecond = if is_date { 0 } else { at.nanosecond };
-            Bind::Timestamp(
-                OracleTimestamp::new_timestamp(year, at.month, at.day, at.hour, at.minute, at.second, nanosecond),
-            )
+            Bind::Timestamp(OracleTimestamp::new_timestamp(
+                year, at.month, at.day, at.hour, at.minute, at.second, nanosecond,
+            ))
         }
     })
 }

@@ -18,8 +18,10 @@ pub(super) fn find(
     user: Option<&str>,
 ) -> Result<Table, Fault> {
     let (owner, name) = find_name(session, shape, server, user)?;
-    let binds = [("owner".to_owned(), Bind::Text(owner.clone())), ("name".to_owned(), Bind::Text(name.clone()))];
-    let columns: Vec<Column> = texts(session, sql::COLUMNS, &binds, 6)?.iter().map(|row| column(row)).collect();
+    let binds =
+        [("owner".to_owned(), Bind::Text(owner.clone())), ("name".to_owned(), Bind::Text(name.clone()))];
+    let columns: Vec<Column> =
+        texts(session, sql::COLUMNS, &binds, 6)?.iter().map(|row| column(row)).collect();
     let mut indexes: Vec<(String, Leading)> = Vec::new();
     let mut key = None;
     for row in texts(session, sql::INDEXES, &binds, 3)? {
@@ -64,7 +66,8 @@ fn find_name(
             let mut synonyms = texts(session, sql::FIND_SYNONYM, &binds, 3)?;
             let is_ours = |row: &Vec<Option<String>>| row[0].as_ref().is_some_and(|owner| is_of(owner, user));
             synonyms.sort_by_key(|row| !is_ours(row));
-            let visible = synonyms.into_iter().find(|row| is_ours(row) || row[0].as_deref() == Some("PUBLIC"));
+            let visible =
+                synonyms.into_iter().find(|row| is_ours(row) || row[0].as_deref() == Some("PUBLIC"));
             if let Some(row) = visible {
                 return Ok(pair(row, 1));
             }

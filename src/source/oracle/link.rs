@@ -10,19 +10,21 @@ use super::value::{Reader, Times, site_bind, site_text};
 use super::{Settings, catalogue};
 use crate::source::TableShape;
 use crate::source::position::{highest_time, lowest_time};
-use crate::source::server::catalogue::Lookup;
+use crate::source::server::catalogue::{Column, Lookup};
 use crate::source::server::groups::grouped;
-use crate::source::server::{
-    Explained, Fault, Gate, Halt, Link, Listed, Record, Span, Table, Take, Wanted,
-};
+use crate::source::server::{Explained, Fault, Gate, Halt, Link, Listed, Record, Span, Table, Take, Wanted};
 use crate::source::sqlite::TimeUnit;
 
 /// Sites in one list of a statement: Oracle takes a thousand.
 const SITES_MAX: usize = 1_000;
 /// Numbers of sites in a statement: each number is parsed anew, so it is rounded up to one of these.
 const STATEMENT_SIZES: [usize; 5] = [1, 8, 64, 256, SITES_MAX];
-/// Rows in a round trip: with rows of some hundred bytes they take well below a megabyte.
+/// Rows in a round trip, and what they may take: the drivers set aside what each column may hold.
 const FETCH_ROWS: u32 = 1_000;
+const FETCH_BYTES: usize = 8 << 20;
+/// What a value takes that has no length, and one that is as long as it likes.
+const VALUE_BYTES: usize = 32;
+const LONG_VALUE_BYTES: usize = 256 << 10;
 
 /// A session.
 pub(super) struct OracleLink {
@@ -36,7 +38,11 @@ pub(super) struct OracleLink {
 
 impl OracleLink {
     /// Logs in, and prepares the session.
-    pub(super) fn new(mut session: Box<dyn Session>, settings: &Settings, shape: &TableShape) -> Result<Self, Fault> {
+    pub(super) fn new(
+        mut session: Box<dyn Session>,
+        settings: &Settings,
+        shape: &TableShape,
+    ) -> Result<Self, Fault> {
         for statement in sql::PREPARE {
             session.execute(statement)?;
         }
@@ -78,7 +84,13 @@ impl OracleLink {
         Some(place)
     }
 
-    fn listed(&mut self, statement: &str, binds: &[(String, Bind)], table: &Table, times: &Times) -> Result<Vec<Listed>, Halt> {
+    fn listed(
+        &mut self,
+        statement: &str,
+        binds: &[(String, Bind)],
+        table: &Table,
+        times: &Times,
+    ) -> Result<Vec<Listed>, Halt> {
         let column = table.site.map(|at| &table.columns[at]);
         let mut listed = Vec::new();
         let _leave = self.gate.pass();
@@ -111,8 +123,23 @@ impl OracleLink {
         let low = self.place("low", lowest.map(|time| times.lower(time)), &mut binds);
         let high = self.place("high", highest.map(|time| times.upper(time)), &mut binds);
         let statement = Statements::new(table).rows(&places, low.as_deref(), high.as_deref());
-        self.session.query(&statement, &binds, FETCH_ROWS, &mut |row| give(row, reader))
+        self.session.query(&statement, &binds, fetch_rows(table), &mut |row| give(row, reader))
     }
+}
+
+/// Rows in a round trip for a table of such columns.
+fn fetch_rows(table: &Table) -> u32 {
+    let width = |column: &Column| {
+        let length =
+            column.declared.split_once('(').and_then(|(_, rest)| rest.trim_end_matches(')').parse().ok());
+        match (column.cast.as_str(), length) {
+            ("CLOB" | "NCLOB" | "BLOB" | "LONG" | "LONG RAW", _) => LONG_VALUE_BYTES,
+            ("CHAR" | "VARCHAR2" | "NCHAR" | "NVARCHAR2" | "RAW", Some(length)) => length,
+            _ => VALUE_BYTES,
+        }
+    };
+    let row_bytes: usize = table.columns.iter().map(width).sum();
+    u32::try_from(FETCH_BYTES / row_bytes.max(1)).unwrap_or(FETCH_ROWS).clamp(1, FETCH_ROWS)
 }
 
 /// What is bound for sites; none where the table is one site's.
@@ -157,7 +184,8 @@ impl Link for OracleLink {
                 Span::All => None,
                 Span::After(time) => Some(times.lower(*time)),
             };
-            let chunks: Vec<&[String]> = among.map_or(vec![&[][..]], |among| among.chunks(SITES_MAX).collect());
+            let chunks: Vec<&[String]> =
+                among.map_or(vec![&[][..]], |among| among.chunks(SITES_MAX).collect());
             let mut listed = Vec::new();
             for sites in chunks {
                 let sites: Vec<&str> = sites.iter().map(String::as_str).collect();
@@ -214,7 +242,7 @@ impl Link for OracleLink {
         let undated = self.places("u", &texts(undated), &mut binds);
         let statement = Statements::new(table).strays(&refused, &undated);
         let mut taken = 0;
-        self.session.query(&statement, &binds, rows_max.min(FETCH_ROWS), &mut |row| {
+        self.session.query(&statement, &binds, rows_max.min(fetch_rows(table)), &mut |row| {
             reader.read(row, &mut record);
             take(&record)?;
             taken += 1;

@@ -3,6 +3,11 @@
 //! `oci` needs Oracle's Instant Client, which it finds at run time; `thin` needs nothing, and knows less.
 //! Both give each value as exact text; statements, types and errors are the same for both.
 
+#![cfg_attr(
+    not(any(feature = "oci", feature = "thin")),
+    allow(dead_code, reason = "without a driver nothing is read")
+)]
+
 #[cfg(feature = "oci")]
 mod by_oci;
 #[cfg(feature = "thin")]
@@ -53,6 +58,13 @@ pub struct Settings {
     pub statement_timeout: Duration,
     /// Statements at the same time, of all tables of this database.
     pub statements_max: usize,
+}
+
+/// From now on a panic ends the process, but for those of the driver in Rust, which become errors. To be called
+/// once, at the start.
+pub fn abort_on_panics() {
+    #[cfg(feature = "thin")]
+    thin::abort_on_others();
 }
 
 /// Which driver is used.

@@ -72,7 +72,8 @@ impl<'a> Statements<'a> {
             "0".to_owned()
         };
         // An index lists rows without a site where its other column is never null.
-        let is_listed = self.table.site.is_some_and(|at| self.is_nullable(at)) && !self.is_nullable(self.table.time);
+        let is_listed =
+            self.table.site.is_some_and(|at| self.is_nullable(at)) && !self.is_nullable(self.table.time);
         let siteless = if is_listed {
             format!(
                 " UNION ALL SELECT NULL, NULL, 1 FROM DUAL WHERE EXISTS (SELECT 1 FROM {from} WHERE {site} IS NULL)"
@@ -95,7 +96,11 @@ impl<'a> Statements<'a> {
         let among = among.map(|site| format!("{site} IN ({})", places.join(", ")));
         let after = after.map(|after| format!("{time} > {after}"));
         let conditions: Vec<String> = among.into_iter().chain(after).collect();
-        let only = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+        let only = if conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" WHERE {}", conditions.join(" AND "))
+        };
         match &self.site {
             Some(site) => {
                 format!("SELECT {site}, MAX({time}), {} FROM {from}{only} GROUP BY {site}", self.counted())

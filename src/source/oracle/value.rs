@@ -37,9 +37,11 @@ impl Times {
     fn read(&self, cell: Cell<'_>, text: &mut String) -> Moment {
         let spelled = match cell {
             Cell::Null => return Moment::Outside("the row has no time; give it one".to_owned()),
-            Cell::Number(text) | Cell::NotFinite(text) | Cell::Text(text) | Cell::Damaged(text) | Cell::Time(text) => {
-                text
-            }
+            Cell::Number(text)
+            | Cell::NotFinite(text)
+            | Cell::Text(text)
+            | Cell::Damaged(text)
+            | Cell::Time(text) => text,
             Cell::Bytes(_) => "bytes",
         };
         text.push_str(spelled);
@@ -138,9 +140,11 @@ pub(super) fn site_text(cell: Cell<'_>, column: Option<&Column>) -> Option<Strin
     let is_padded = column.is_some_and(|column| matches!(column.cast.as_str(), "CHAR" | "NCHAR"));
     match cell {
         Cell::Text(text) if is_padded => Some(text.trim_end_matches(' ').to_owned()),
-        Cell::Number(text) | Cell::NotFinite(text) | Cell::Text(text) | Cell::Damaged(text) | Cell::Time(text) => {
-            Some(text.to_owned())
-        }
+        Cell::Number(text)
+        | Cell::NotFinite(text)
+        | Cell::Text(text)
+        | Cell::Damaged(text)
+        | Cell::Time(text) => Some(text.to_owned()),
         Cell::Null | Cell::Bytes(_) => None,
     }
 }
@@ -188,9 +192,9 @@ fn value<'a>(cell: Cell<'a>, column: &Column) -> Value<'a> {
             Value::Text(text.trim_end_matches(' '))
         }
         Cell::Text(text) | Cell::Time(text) => Value::Text(text),
-        Cell::Damaged(_) => {
-            Value::Unreadable("a value is none of its column's type; mend it, or leave the column out by a view")
-        }
+        Cell::Damaged(_) => Value::Unreadable(
+            "a value is none of its column's type; mend it, or leave the column out by a view",
+        ),
         Cell::Bytes(bytes) => Value::Bytes(bytes),
     }
 }
@@ -198,9 +202,10 @@ fn value<'a>(cell: Cell<'a>, column: &Column) -> Value<'a> {
 fn tie(cell: Cell<'_>, column: &Column) -> Result<Tie, String> {
     let name = &column.name;
     match cell {
-        Cell::Number(text) => {
-            text.parse().map(Tie::Integer).map_err(|_| format!("the tie in {name}, {text}, is no whole number of 64 bits"))
-        }
+        Cell::Number(text) => text
+            .parse()
+            .map(Tie::Integer)
+            .map_err(|_| format!("the tie in {name}, {text}, is no whole number of 64 bits")),
         Cell::Text(text) if column.class == Class::Text => Ok(Tie::Text(text.to_owned())),
         Cell::Null => Err(format!("the tie in {name} is null; give the row one")),
         _ => Err(format!("the tie in {name} is neither a whole number nor a text; name another column")),

@@ -36,8 +36,12 @@ int OCISessionBegin(void *handle, void *error, void *session_handle, uint32_t cr
     take_text(&reply, &text, &length);
     snprintf(server->banner, sizeof server->banner, "%.*s", (int)length, text);
     server->version = take_number(&reply);
+    int32_t warning = take_number(&reply);
+    take_text(&reply, &text, &length);
+    if (warning)
+        fail(error, warning, "%.*s", (int)length, text);
     message_free(&reply);
-    return OCI_SUCCESS;
+    return warning ? OCI_SUCCESS_WITH_INFO : OCI_SUCCESS;
 }
 
 int OCISessionEnd(void *handle, void *error, void *session, uint32_t mode) {

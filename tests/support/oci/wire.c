@@ -9,9 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A server that does not even answer a break within this time is taken for gone. */
-enum { BREAK_WAIT_MS = 2000 };
-
 struct message message_new(char kind) {
     struct message message = { .room = 256, .kind = kind };
     message.bytes = malloc(message.room);
@@ -154,10 +151,13 @@ static enum arrival receive_message(struct server *server, struct message *reply
     return arrival;
 }
 
-/* The time limit is over: the call is broken off, and what it still answers is dropped. */
-static int time_out(struct server *server, void *error) {
+/*
+ * The time limit is over: the call is broken off, and what it still answers is dropped. A server that does not
+ * answer within the same time once more is taken for gone.
+ */
+static int time_out(struct server *server, uint32_t timeout_ms, void *error) {
     struct message request = message_new('B'), reply;
-    if (!send_message(server, &request) || receive_message(server, &reply, now_ms() + BREAK_WAIT_MS) != ARRIVED)
+    if (!send_message(server, &request) || receive_message(server, &reply, now_ms() + timeout_ms) != ARRIVED)
         wire_close(server);
     else
         message_free(&reply);
@@ -173,7 +173,7 @@ int ask(struct server *server, struct message *request, struct message *reply, u
     if (send_message(server, request))
         arrival = receive_message(server, reply, timeout_ms ? now_ms() + timeout_ms : 0);
     if (arrival == LATE)
-        return time_out(server, error);
+        return time_out(server, timeout_ms, error);
     if (arrival == GONE) {
         wire_close(server);
         return fail(error, 3113, "end-of-file on communication channel");

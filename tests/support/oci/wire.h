@@ -2,7 +2,7 @@
  * Messages between the stand-in and the test. Each is a length (of all that follows), a kind and fields.
  * Integers are four bytes, little-endian; a text is its length and its bytes; the length of a null is all ones.
  *
- *   L login     user, password, service, external, driver  -> k banner, version | e
+ *   L login     user, password, service, external, driver  -> k banner, version, warning | e
  *   X execute   cursor, sql, prefetch, binds (name, type, value)
  *                 -> d changed rows, columns (name, type, charset form, precision, scale, bytes, characters, null) | e
  *   F fetch     cursor, rows                               -> r done, rows, cells | e
@@ -11,7 +11,7 @@
  *   B break                                                the call that waits gets its reply, mostly an error
  *   Q bye                                                  no reply
  *
- *   e error     code, message
+ *   e error     code, message; a warning is the same, with code 0 where there is none
  */
 #ifndef WIRE_H
 #define WIRE_H

@@ -118,6 +118,7 @@ type Rule = Arc<dyn Fn(&Statement) -> Option<Answer> + Send + Sync>;
 struct Script {
     accounts: Vec<(String, String)>,
     login: Option<Fault>,
+    warning: Option<(i32, String)>,
     rules: Vec<Rule>,
     statements: Vec<Statement>,
     logins: Vec<String>,
@@ -193,6 +194,11 @@ impl OracleServer {
     /// From now on every login fails in this way; `None` ends that.
     pub fn refuse_logins(&self, fault: Option<Fault>) {
         self.shared.script().login = fault;
+    }
+
+    /// From now on every login succeeds with this warning.
+    pub fn warn_at_login(&self, code: i32, message: &str) {
+        self.shared.script().warning = Some((code, message.to_owned()));
     }
 
     /// Answers statements that look like `pattern`: `*` stands for anything, white space and case count

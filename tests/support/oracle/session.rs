@@ -105,8 +105,9 @@ impl Session {
         }
         script.logins.push(user);
         self.number = u32::try_from(script.logins.len()).expect("few logins");
+        let (code, warning) = script.warning.clone().unwrap_or_default();
         drop(script);
-        self.send(Reply::new(b'k').text(BANNER).number(VERSION))
+        self.send(Reply::new(b'k').text(BANNER).number(VERSION).number(code.cast_unsigned()).text(&warning))
     }
 
     fn execute(&mut self, request: &mut Request) -> io::Result<()> {

@@ -40,10 +40,11 @@ pub fn load(folder: Option<&Path>) -> Result<(), NoClient> {
 
 fn unusable(error: &oracle::Error, folder: Option<&Path>) -> NoClient {
     let message = error.to_string();
+    let message = message.lines().next().unwrap_or_default().trim_start_matches("DPI Error: ");
     // The operating system's words stand between quotes: they name a library that the client itself lacks.
     let reason = match error.dpi_code() {
-        Some(CANNOT_LOAD) => message.split('"').nth(1).unwrap_or(&message),
-        _ => &message,
+        Some(CANNOT_LOAD) => message.split('"').nth(1).unwrap_or(message),
+        _ => message,
     };
     let (searched, place) = match folder {
         Some(folder) => (format!("in {} alone", folder.display()), "its folder as `client`"),

@@ -87,7 +87,7 @@ fn remedy(code: i32, user: Option<&str>) -> Option<String> {
         1031 => "grant SELECT on the table".to_owned(),
         1045 => format!("GRANT CREATE SESSION TO {user}"),
         28000 => format!("ALTER USER {user} ACCOUNT UNLOCK"),
-        28001 => format!("set a new password for {user}"),
+        28001 | 28002 => format!("set a new password for {user}"),
         1555 => "it is tried again from the last row that was stored; a larger undo_retention prevents it"
             .to_owned(),
         12154 => "correct `dsn`, or put the alias into tnsnames.ora in TNS_ADMIN".to_owned(),
@@ -97,10 +97,15 @@ fn remedy(code: i32, user: Option<&str>) -> Option<String> {
     })
 }
 
-/// One line: ODPI-C puts the database's error on a second one.
+/// The text of an error on one line.
+///
+/// Where ODPI-C puts an error of the database behind its own it copies bytes of the heap that lie behind
+/// that error, too, up to the first zero: they may be anything, and belong in no log.
 fn plain(text: &str) -> String {
-    let text = text.strip_prefix("OCI Error: ").or_else(|| text.strip_prefix("DPI Error: ")).unwrap_or(text);
-    text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")
+    match text.strip_prefix("DPI Error: ") {
+        Some(text) => text.lines().next().unwrap_or_default().to_owned(),
+        None => text.trim_start_matches("OCI Error: ").lines().map(str::trim).collect::<Vec<_>>().join(": "),
+    }
 }
 
 /// A connect string may begin with `user/password@`.
@@ -111,6 +116,22 @@ fn without_credentials(dsn: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_odpi_c_appends_to_its_own_errors_is_left_out() {
+        let text = "DPI Error: DPI-1080: connection was closed by ORA-00028\nORA-00028: your session hunter2";
+        assert_eq!(plain(text), "DPI-1080: connection was closed by ORA-00028");
+    }
+
+    #[test]
+    fn an_error_of_the_database_keeps_its_causes() {
+        let text =
+            "OCI Error: ORA-00604: error occurred at recursive SQL level 1\nORA-01000: too many cursors";
+        assert_eq!(
+            plain(text),
+            "ORA-00604: error occurred at recursive SQL level 1: ORA-01000: too many cursors"
+        );
+    }
 
     #[test]
     fn credentials_in_a_connect_string_are_left_out() {

@@ -35,7 +35,7 @@ pub(super) fn within(settings: &Settings) -> Result<Connection, Failure> {
         return Err(failed(format!("no thread could be started: {error}")));
     }
     receiver
-        .recv_timeout(settings.connect_timeout * 1000)
+        .recv_timeout(settings.connect_timeout)
         .unwrap_or_else(|_| Err(failed(format!("no answer within {:?}", settings.connect_timeout))))
 }
 

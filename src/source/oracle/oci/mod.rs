@@ -35,7 +35,7 @@ pub struct Settings {
     pub client: Option<PathBuf>,
     /// How long a login may take.
     pub connect_timeout: Duration,
-    /// How long one call may take.
+    /// How long one call may take. To break it off may take as long once more; then the session is lost.
     pub call_timeout: Duration,
 }
 
@@ -90,6 +90,7 @@ pub enum Bind {
 pub struct Link {
     connection: Arc<Connection>,
     dsn: String,
+    warning: Option<String>,
 }
 
 /// Breaks off the call that another thread makes.
@@ -109,7 +110,16 @@ impl Link {
     pub fn connect(settings: &Settings) -> Result<Self, Failure> {
         load(settings.client.as_deref())?;
         let connection = login::within(settings)?;
-        Ok(Self { connection: Arc::new(connection), dsn: settings.dsn.clone() })
+        // Asked for now: each later statement replaces it.
+        let warning = connection.last_warning();
+        let warning = warning.map(|warning| Failure::of(&warning, &settings.dsn).to_string());
+        Ok(Self { connection: Arc::new(connection), dsn: settings.dsn.clone(), warning })
+    }
+
+    /// What the database said at the login that the operator should know: a password that expires soon.
+    #[must_use]
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     /// Breaks off calls of this session, from other threads.
