@@ -424,7 +424,8 @@ fn what_the_predecessors_file_lacks_is_named_and_its_password_not_repeated() {
     ] {
         let message = load(text).unwrap_err();
         assert!(!message.contains("hunter2"), "{message}");
-        let wanted = "has no sink.url; set url under [sink], such as \"file://./out\" or \"s3://bucket/prefix\"";
+        let wanted =
+            "has no sink.url; set url under [sink], such as \"file://./out\" or \"s3://bucket/prefix\"";
         assert!(message.ends_with(wanted), "{message}");
     }
 }

@@ -10,4 +10,5 @@ mod followed;
 mod live;
 mod scene;
 mod tables;
+mod thin_reader;
 mod told;

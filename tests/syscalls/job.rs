@@ -202,6 +202,16 @@ fn now() -> String {
     clock.query_row("SELECT strftime('%Y-%m-%dT%H:%M:%S', 'now')", [], |row| row.get(0)).expect("a time")
 }
 
+/// The server looks at the whole bucket for each listing: what a job has left would make every later one slower.
+impl Drop for Job<'_> {
+    fn drop(&mut self) {
+        if let Some(bucket) = self.variant.bucket {
+            // A job that stored nothing has no folder.
+            let _ = std::fs::remove_dir_all(bucket.folder.join(&self.prefix));
+        }
+    }
+}
+
 fn config(variant: &Variant, prefix: &str) -> String {
     let source = match variant.from {
         From::Csv => "kind = \"csv\"\npath = \"rows.csv\"",

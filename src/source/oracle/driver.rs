@@ -81,6 +81,11 @@ pub(super) trait Session: Send {
         give: &mut Give<'_>,
     ) -> Result<(), Halt>;
 
+    /// Rows that may come in a round trip.
+    fn fetch_rows_max(&self) -> u32 {
+        1_000
+    }
+
     /// How `bind` is written in a statement, called `name`.
     fn place(&self, name: &str, _: &Bind) -> String {
         format!(":{name}")

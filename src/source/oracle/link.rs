@@ -123,7 +123,8 @@ impl OracleLink {
         let low = self.place("low", lowest.map(|time| times.lower(time)), &mut binds);
         let high = self.place("high", highest.map(|time| times.upper(time)), &mut binds);
         let statement = Statements::new(table).rows(&places, low.as_deref(), high.as_deref());
-        self.session.query(&statement, &binds, fetch_rows(table), &mut |row| give(row, reader))
+        let rows = fetch_rows(table).min(self.session.fetch_rows_max());
+        self.session.query(&statement, &binds, rows, &mut |row| give(row, reader))
     }
 }
 

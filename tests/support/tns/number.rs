@@ -47,7 +47,7 @@ fn sign(is_negative: bool, exponent: u8, pairs: &[u8]) -> Vec<u8> {
 /// Decodes to plain decimal text, without an exponent.
 pub fn decode(bytes: &[u8]) -> String {
     let [head, mantissa @ ..] = bytes else { return String::new() };
-    if *head == ZERO {
+    if bytes == [ZERO] {
         return "0".to_owned();
     }
     let is_negative = head & 0x80 == 0;
