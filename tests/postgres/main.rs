@@ -11,5 +11,6 @@ mod encrypted;
 mod faults;
 mod followed;
 mod killed;
+mod plans;
 mod types;
 mod writers;
