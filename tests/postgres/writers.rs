@@ -39,7 +39,9 @@ pub(crate) fn while_writing<T>(url: &str, work: impl FnOnce() -> T) -> T {
         for _ in 0..WRITERS {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    write(url, tick.fetch_add(1, Ordering::Relaxed));
+                    // Time stands still while the server is away: none that waits for it falls behind the window.
+                    let is_committed = write(url, tick.load(Ordering::Relaxed));
+                    tick.fetch_add(u64::from(is_committed), Ordering::Relaxed);
                 }
             });
         }
@@ -57,8 +59,9 @@ impl Drop for Over<'_> {
     }
 }
 
-/// One transaction of two parts: between them another may take later ids, and commit before it.
-fn write(url: &str, tick: u64) {
+/// One transaction of two parts: between them another may take later ids, and commit before it. Whether it
+/// is known to be committed.
+fn write(url: &str, tick: u64) -> bool {
     let part = |number: u64| {
         let first = (tick * 2 + number) * ROWS_PER_PART;
         // Times go on by a second with each transaction, forth and back a little; many are equal.
@@ -74,7 +77,8 @@ fn write(url: &str, tick: u64) {
     let mut psql = Command::new(program("psql"));
     psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", &sql]);
     // What was said of a server that is away is of no interest: what counts is what it holds in the end.
-    let _ = psql.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let ended = psql.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    ended.is_ok_and(|status| status.success())
 }
 
 /// How many rows are committed.
