@@ -1,9 +1,16 @@
 //! Tables of `PostgreSQL`, followed by the binary from a real server.
 
+#![allow(clippy::print_stdout, reason = "says what was compared, and the seed")]
+
+#[path = "../data/mod.rs"]
+mod data;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod encrypted;
 mod faults;
 mod followed;
+mod killed;
+mod plans;
 mod types;
+mod writers;

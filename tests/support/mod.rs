@@ -20,6 +20,7 @@ pub mod oci;
 pub mod oracle;
 pub mod postgres;
 pub mod process;
+pub mod relay;
 pub mod s3_client;
 pub mod s3s;
 pub mod server;

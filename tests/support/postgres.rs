@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use super::process::{Process, free_address, wait_until};
@@ -17,10 +18,9 @@ const STARTS_WITHIN: Duration = Duration::from_mins(1);
 /// The role that may do everything.
 const ADMIN: &str = "postgres";
 const DATABASE: &str = "stations";
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 4] = [
     // No test cuts the power under it; what was committed must outlive a kill, though.
     "fsync=off",
-    "full_page_writes=off",
     "shared_buffers=32MB",
     "max_connections=50",
     "unix_socket_directories=",
@@ -76,7 +76,13 @@ impl Postgres {
     /// Kills the server with all that it was doing. Its data stays.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
+            // Each of its sessions leads a process group of its own, and would end what it is at.
+            let sessions = children(process.pid());
             process.kill();
+            for session in sessions {
+                // One that saw its parent die may be gone.
+                let _ = rustix::process::kill_process(session, Signal::KILL);
+            }
         }
     }
 
@@ -233,6 +239,13 @@ pub fn program(name: &str) -> PathBuf {
     let folders = glob::glob("/usr/lib/postgresql/*/bin").expect("a pattern");
     let newest = folders.filter_map(Result::ok).filter(|folder| folder.join("postgres").exists()).max();
     newest.expect("PostgreSQL is not installed; apt-get install postgresql").join(name)
+}
+
+/// The processes that `pid` has started.
+fn children(pid: u32) -> Vec<Pid> {
+    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let pids = listed.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
+    pids.collect()
 }
 
 fn is_root() -> bool {

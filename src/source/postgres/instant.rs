@@ -35,7 +35,7 @@ impl Instants {
         Self { kind, zone, unit }
     }
 
-    /// The time that a stored number means; `text` gets it in the server's spelling.
+    /// The time that a stored number means; `text` gets it in the server's spelling, unless that is ours.
     pub(super) fn read(&self, stored: i64, text: &mut String) -> Moment {
         use std::fmt::Write as _;
         let is_infinite = self.kind != TimeKind::Count && !(self.first()..=self.last()).contains(&stored);
@@ -65,13 +65,11 @@ impl Instants {
             TimeKind::Count => self.unit_digits(),
             TimeKind::Instant | TimeKind::Local | TimeKind::Date => significant(nanos),
         };
-        if self.kind != TimeKind::Count {
-            text.push_str(&time.to_string());
-        }
         if matches!(self.kind, TimeKind::Instant | TimeKind::Count) {
             return Some(Ok(RowTime { time, digits }));
         }
         // A clock on the wall shows these figures.
+        text.push_str(&time.to_string());
         text.truncate(text.trim_end_matches('Z').len());
         let duration = SignedDuration::new(seconds, i32::try_from(nanos).ok()?);
         let wall = DateTime::constant(1970, 1, 1, 0, 0, 0, 0).checked_add(duration).ok()?;

@@ -1,17 +1,16 @@
 //! A connection to `PostgreSQL`, and the statements of a pass over it.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::TryStreamExt as _;
 use tokio::runtime::{Builder, Runtime};
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, IsolationLevel, Row, RowStream, Transaction};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error, IsolationLevel, Row};
 
 use super::connect::Ended;
 use super::instant::Instants;
 use super::sql::{self, Statements};
+use super::transaction::{Open, Parameter, Told};
 use super::value::{self, Raw, Stored, time_types};
 use super::{Settings, catalogue, fault};
 use crate::source::TableShape;
@@ -20,16 +19,6 @@ use crate::source::server::catalogue::Lookup;
 use crate::source::server::{Explained, Fault, Gate, Halt, Link, Listed, Record, Span, Table, Take, Wanted};
 use crate::source::sqlite::TimeUnit;
 use livecosmos_state::{Cursor, Time};
-
-/// Rows in a portion: so many are asked for that they take about this much.
-const PORTION_BYTES: usize = 1 << 20;
-const PORTION_ROWS_FIRST: usize = 256;
-const PORTION_ROWS_MAX: usize = 10_000;
-/// Of a portion that is larger than was to be expected, so much is held at once.
-const HELD_BYTES_MAX: usize = 4 << 20;
-
-/// A parameter of a statement.
-type Parameter<'p> = &'p (dyn ToSql + Sync);
 
 /// A connection.
 pub(super) struct PostgresLink {
@@ -83,18 +72,23 @@ impl PostgresLink {
 
     /// The parts of a transaction: who runs it, in what it runs, and how its errors are told.
     fn begin(&mut self) -> Result<Open<'_>, Fault> {
+        self.begin_with("")
+    }
+
+    /// The same, with more settings.
+    fn begin_with(&mut self, settings: &str) -> Result<Open<'_>, Fault> {
         let told = Told { server: &self.server, table: self.shape.table.to_string(), ended: &self.ended };
         let Some(runtime) = &self.runtime else {
             return Err(Fault::lost(format!("{}: the connection is closed; it is made again", self.server)));
         };
         let _leave = self.gate.pass();
         let client = &mut self.client;
-        let prepare = &self.prepare;
+        let prepare = format!("{}{settings}", self.prepare);
         let transaction = runtime.block_on(async {
             let builder = client.build_transaction();
             let builder = builder.isolation_level(IsolationLevel::RepeatableRead).read_only(true);
             let transaction = builder.start().await?;
-            transaction.batch_execute(prepare).await?;
+            transaction.batch_execute(&prepare).await?;
             Ok(transaction)
         });
         match transaction {
@@ -106,102 +100,6 @@ impl PostgresLink {
     fn instants(&self, table: &Table) -> Instants {
         Instants::new(table.time_kind, self.shape.time.clone(), self.unit)
     }
-}
-
-/// How errors of a statement are told.
-struct Told<'l> {
-    server: &'l str,
-    table: String,
-    ended: &'l Ended,
-}
-
-impl Told<'_> {
-    fn fault(&self, error: &Error) -> Fault {
-        fault::statement(self.server, &self.table, error, self.ended)
-    }
-}
-
-/// A transaction.
-struct Open<'l> {
-    runtime: &'l Runtime,
-    transaction: Transaction<'l>,
-    told: Told<'l>,
-    gate: &'l Arc<Gate>,
-}
-
-impl Open<'_> {
-    /// All rows of a statement that has few.
-    fn query(&self, statement: &str, parameters: &[(Parameter<'_>, Type)]) -> Result<Vec<Row>, Fault> {
-        let _leave = self.gate.pass();
-        let rows = self.runtime.block_on(self.transaction.query_typed(statement, parameters));
-        rows.map_err(|error| self.told.fault(&error))
-    }
-
-    fn end(self) -> Result<(), Fault> {
-        let ended = self.runtime.block_on(self.transaction.commit());
-        ended.map_err(|error| self.told.fault(&error))
-    }
-
-    /// Gives each row of a statement, portion by portion: the server holds the rest, and nothing of it runs
-    /// while rows wait for room here.
-    fn stream(
-        &self,
-        statement: &str,
-        types: &[Type],
-        parameters: Vec<Parameter<'_>>,
-        give: &mut dyn FnMut(&Row, &Told<'_>) -> Result<(), Halt>,
-    ) -> Result<(), Halt> {
-        let fault = |error: Error| self.told.fault(&error);
-        let portal = {
-            let _leave = self.gate.pass();
-            self.runtime.block_on(async {
-                let statement = self.transaction.prepare_typed(statement, types).await?;
-                self.transaction.bind_raw(&statement, parameters).await
-            })
-        };
-        let portal = portal.map_err(fault)?;
-        let mut rows_max = PORTION_ROWS_FIRST;
-        loop {
-            let leave = self.gate.pass();
-            let rows = self.runtime.block_on(self.transaction.query_portal_raw(&portal, to_i32(rows_max)));
-            let mut rows = Box::pin(rows.map_err(fault)?);
-            let (mut count, mut bytes) = (0, 0);
-            let mut leave = Some(leave);
-            loop {
-                let (held, is_last) = self.runtime.block_on(hold(rows.as_mut())).map_err(fault)?;
-                leave.take();
-                for row in &held {
-                    count += 1;
-                    bytes += row.raw_size_bytes();
-                    give(row, &self.told)?;
-                }
-                if is_last {
-                    break;
-                }
-            }
-            if count < rows_max {
-                return Ok(());
-            }
-            rows_max = (PORTION_BYTES * count / bytes.max(1)).clamp(1, PORTION_ROWS_MAX);
-        }
-    }
-}
-
-/// Rows of a portion, as many as may be held; and whether they are its last.
-async fn hold(mut rows: Pin<&mut RowStream>) -> Result<(Vec<Row>, bool), Error> {
-    let (mut held, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = rows.try_next().await? {
-        bytes += row.raw_size_bytes();
-        held.push(row);
-        if bytes >= HELD_BYTES_MAX {
-            return Ok((held, false));
-        }
-    }
-    Ok((held, true))
-}
-
-fn to_i32(rows: usize) -> i32 {
-    i32::try_from(rows).unwrap_or(i32::MAX)
 }
 
 impl Link for PostgresLink {
@@ -244,7 +142,8 @@ impl Link for PostgresLink {
         let instants = self.instants(table);
         let asked = Asked::of(wanted, &instants);
         let mut record = Record::new(table, &self.shape);
-        let open = self.begin()?;
+        let statements = Statements::new(table);
+        let open = self.begin_with(statements.settings())?;
         let (_, times) = time_types(table.time_kind);
         let mut types = vec![Type::TEXT_ARRAY, times.clone(), times, Type::BOOL_ARRAY];
         let mut parameters: Vec<Parameter<'_>> = vec![&asked.sites, &asked.low, &asked.high, &asked.is_whole];
@@ -252,7 +151,7 @@ impl Link for PostgresLink {
             types.push(Type::TEXT_ARRAY);
             parameters.push(&asked.ties);
         }
-        open.stream(&Statements::new(table).rows(), &types, parameters, &mut |row, told| {
+        open.stream(&statements.rows(), &types, parameters, &mut |row, told| {
             value::read(row, table, &instants, &mut record).map_err(|error| told.fault(&error))?;
             take(&record)
         })?;

@@ -12,6 +12,7 @@ mod link;
 mod pass_file;
 mod sql;
 mod tls;
+mod transaction;
 mod value;
 
 use std::path::PathBuf;

@@ -15,6 +15,10 @@ pub(super) const PREPARE: &str = "SET LOCAL timezone = 'UTC'; SET LOCAL datestyl
      SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0; \
      SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL cursor_tuple_fraction = 0.01";
 
+/// For rows that an index has in the order of their times: those of one time are sorted, and no more, for a
+/// planner without statistics thinks that there are few.
+const IN_ORDER: &str = "; SET LOCAL enable_sort = off";
+
 /// Finds tables by name: `$1` the name, `$2` the schema or null.
 pub(super) const FIND_TABLE: &str = "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c \
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -138,6 +142,15 @@ impl<'a> Statements<'a> {
         }
     }
 
+    /// What holds for [`Statements::rows`] beside [`PREPARE`].
+    pub(super) fn settings(&self) -> &'static str {
+        match self.table.lookup {
+            Lookup::BySite => IN_ORDER,
+            // Without sorting the rows that are found, each would be compared with each site.
+            Lookup::ByTime | Lookup::Scan => "",
+        }
+    }
+
     /// The rows of each site of `$1` from `$2` to `$3`: later than `$2`, or with a tie after `$5`, or from
     /// it on where `$4` says so.
     pub(super) fn rows(&self) -> String {
@@ -168,7 +181,12 @@ impl<'a> Statements<'a> {
                  WHERE {condition} ORDER BY {order}) AS s"
             );
         }
-        format!("SELECT d.at::int4, {columns} FROM {from} JOIN {asked} ON {condition} ORDER BY {order}")
+        // The index on time is entered where the first of them stands: a join alone would read it whole.
+        format!(
+            "SELECT d.at::int4, {columns} FROM {from} JOIN {asked} ON {condition} \
+             WHERE {time} >= (SELECT min(b.low) FROM unnest($2) AS b(low)) \
+             AND {time} <= (SELECT max(b.high) FROM unnest($3) AS b(high)) ORDER BY {order}"
+        )
     }
 
     /// At most `$3` rows without a site, of a site of `$1`, or without a time and of a site of `$2`.

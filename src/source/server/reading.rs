@@ -232,7 +232,7 @@ impl<'a> Reading<'a> {
             return Some(format!(
                 "its time {} sorts behind a later one: the declared zone's clock does not show it; mend the time, \
                  or set `timezone` and `fold`",
-                record.time_text
+                record.shown_time()
             ));
         }
         record.fault().map(str::to_owned)
@@ -284,11 +284,12 @@ impl<'a> Reading<'a> {
 
     /// Rejects a row that the cursor may pass: it is never left out.
     fn reject(&mut self, record: &Record, table: &Table, reason: String) -> Result<(), Halt> {
+        let time = record.shown_time();
         let mut cells = Cells { kinds: Some(String::new()), ..Cells::default() };
         for (at, column) in table.columns.iter().enumerate() {
             let (kind, text) = match at {
-                _ if at == table.time && record.time_text.is_empty() => (Kind::Null, ""),
-                _ if at == table.time => (Kind::Text, record.time_text.as_str()),
+                _ if at == table.time && time.is_empty() => (Kind::Null, ""),
+                _ if at == table.time => (Kind::Text, &*time),
                 _ => record.cell(at),
             };
             cells.push(&column.name, |spelled| {

@@ -1,5 +1,7 @@
 //! A row as a server sent it, before it is known whether it is due.
 
+use std::borrow::Cow;
+
 use livecosmos_state::Tie;
 
 use crate::rows::{Kind, RowTime, Rows};
@@ -55,7 +57,7 @@ pub(in crate::source) struct Record {
     pub(in crate::source) moment: Moment,
     /// Its tie, or why it has none.
     pub(in crate::source) tie: Result<Tie, String>,
-    /// The time as the server spells it, for people.
+    /// The time as the server spells it, for people; empty where it is spelled as ours are.
     pub(in crate::source) time_text: String,
     roles: Box<[Role]>,
     null_values: Box<[String]>,
@@ -130,6 +132,14 @@ impl Record {
     fn spell(&mut self, kind: Kind, text: &str) -> Kind {
         self.text.push_str(text);
         kind
+    }
+
+    /// The time for people; empty where there is none. Most rows are never shown to any.
+    pub(super) fn shown_time(&self) -> Cow<'_, str> {
+        match &self.moment {
+            Moment::At(time) if self.time_text.is_empty() => Cow::Owned(time.time.to_string()),
+            _ => Cow::Borrowed(&self.time_text),
+        }
     }
 
     /// Why the row cannot be sent, if so.
