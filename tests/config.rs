@@ -234,7 +234,7 @@ fn what_is_no_toml_is_placed() {
 
 #[test]
 fn what_is_missing_is_named_with_what_to_write() {
-    insta::assert_snapshot!(refusal("kind = \"csv\"", ""), @r#"[DIR]/config.toml:9:9: table LEVEL1_X has no source.kind; set kind = "csv", "sqlite", "postgres" or "oracle" under [source]"#);
+    insta::assert_snapshot!(refusal("kind = \"csv\"", ""), @r#"[DIR]/config.toml:9:9: table LEVEL1_X has no source.kind; set kind = "csv", "sqlite", "postgres", "mysql" or "oracle" under [source]"#);
     insta::assert_snapshot!(refusal("path = \"data/{table}.csv\"", ""), @r#"[DIR]/config.toml:9:9: table LEVEL1_X has no source.path; set path under [source], such as "data/{table}.csv""#);
     insta::assert_snapshot!(refusal("url = \"file://./out\"", ""), @r#"[DIR]/config.toml:9:9: table LEVEL1_X has no sink.url; set url under [sink], such as "file://./out" or "s3://bucket/prefix""#);
     insta::assert_snapshot!(refusal("site_column = \"SITE_ID\"", ""), @r#"[DIR]/config.toml:9:9: table LEVEL1_X does not say how a row's site is found; set site_column, or site to an id, "{station}" or "{file_stem}""#);
@@ -248,7 +248,6 @@ fn what_is_missing_is_named_with_what_to_write() {
 
 #[test]
 fn a_source_that_cannot_be_meant_is_refused() {
-    insta::assert_snapshot!(refusal("\"csv\"", "\"mysql\""), @r#"[DIR]/config.toml:3:8: this kind of source comes later; use "csv", "sqlite", "postgres" or "oracle""#);
     insta::assert_snapshot!(refusal("\"csv\"", "\"cvs\""), @"[DIR]/config.toml:3:8: unknown value 'cvs'; did you mean 'csv'?");
     insta::assert_snapshot!(refusal("{table}", "{site}"), @"[DIR]/config.toml:4:8: unknown token '{site}' in 'data/{site}.csv'; known are {table}, {live_table}");
     let message = refusal("{table}", "{table}[a-");
@@ -265,11 +264,15 @@ fn a_source_that_cannot_be_meant_is_refused() {
     insta::assert_snapshot!(load(&sqlite).unwrap_err(), @r#"[DIR]/config.toml:9:9: site = "{station}" is for files, and the source is a database; set site_column, or site to the one site's id"#);
 }
 
+fn server_config() -> String {
+    LEAST
+        .replace("\"csv\"", "\"postgres\"")
+        .replace("path = \"data/{table}.csv\"", "url = \"postgresql://reader@db/stations\"")
+}
+
 /// A table in `PostgreSQL`, with one of its lines replaced.
 fn server(old: &str, new: &str) -> String {
-    let config = LEAST
-        .replace("\"csv\"", "\"postgres\"")
-        .replace("path = \"data/{table}.csv\"", "url = \"postgresql://reader@db/stations\"");
+    let config = server_config();
     assert!(config.contains(old), "{old} is not in {config}");
     load(&config.replace(old, new)).map_or_else(|error| error, |_| "it is taken".to_owned())
 }
@@ -293,6 +296,24 @@ fn a_server_that_cannot_be_meant_is_refused() {
     insta::assert_snapshot!(server("time_column", "time_format = \"%Y-%m-%d\"\ntime_column"), @"[DIR]/config.toml:11:15: a database server has times that are no texts; remove time_format, and name a timestamp column");
     insta::assert_snapshot!(server("site_column = \"SITE_ID\"", "site = \"{station}\""), @r#"[DIR]/config.toml:9:9: site = "{station}" is for files, and the source is a database; set site_column, or site to the one site's id"#);
     insta::assert_snapshot!(refusal("path =", "sites_query = \"SELECT 1\"\npath ="), @"[DIR]/config.toml:4:15: this key is for database servers, and the source is a file; remove it");
+}
+
+#[test]
+fn a_mysql_server_that_cannot_be_meant_is_refused() {
+    let url = |url: &str| {
+        let config = server_config().replace("\"postgres\"", "\"mysql\"");
+        load(&config.replace("postgresql://reader@db/stations", url))
+            .map_or_else(|error| error, |_| "it is taken".to_owned())
+    };
+    assert_eq!(url("mysql://reader@db,db2:3307/stations?ssl-mode=VERIFY_IDENTITY"), "it is taken");
+    insta::assert_snapshot!(url("postgresql://db/x"), @"[DIR]/config.toml:4:7: url does not begin with mysql://; write it as mysql://user@host:3306/database?ssl-mode=VERIFY_IDENTITY");
+    insta::assert_snapshot!(url("mysql://db/x?ssl-mode=maybe"), @"[DIR]/config.toml:4:7: unknown ssl-mode 'maybe'; use DISABLED, PREFERRED, REQUIRED or VERIFY_IDENTITY; write it as mysql://user@host:3306/database?ssl-mode=VERIFY_IDENTITY");
+    for secret in
+        ["mysql://reader:hun?ter2@db/x", "mysql://reader:hun/ter2@db/x", "mysql://reader:hunter2@db"]
+    {
+        let message = url(secret);
+        assert!(!message.contains("hun") && !message.contains("ter2"), "{message}");
+    }
 }
 
 #[test]

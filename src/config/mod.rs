@@ -25,7 +25,7 @@ pub use validate::{parse_fallback, parse_time};
 use crate::key::KeyTemplate;
 use crate::payload::{Compression, Format};
 use crate::sink;
-use crate::source::{Recheck, Source, SourceError, TableShape, csv, oracle, postgres, sqlite};
+use crate::source::{Recheck, Source, SourceError, TableShape, csv, mysql, oracle, postgres, sqlite};
 use crate::uploader::{Fallback, Lookback};
 
 /// A configuration in which everything fits together.
@@ -65,6 +65,8 @@ pub enum SourceSettings {
     Sqlite(sqlite::Settings),
     /// A table of a `PostgreSQL` database.
     Postgres(Box<postgres::Settings>),
+    /// A table of a `MySQL` or `MariaDB` database.
+    Mysql(Box<mysql::Settings>),
     /// A table of an Oracle database.
     Oracle(Box<oracle::Settings>),
 }
@@ -149,6 +151,7 @@ impl SourceSettings {
             Self::Csv(settings) => Box::new(csv::CsvSource::open(settings.clone(), shape)?),
             Self::Sqlite(settings) => Box::new(sqlite::SqliteSource::open(settings.clone(), shape)?),
             Self::Postgres(settings) => settings.as_ref().clone().open(shape),
+            Self::Mysql(settings) => settings.as_ref().clone().open(shape),
             Self::Oracle(settings) => settings.as_ref().clone().open(shape),
         })
     }
@@ -158,13 +161,14 @@ impl SourceSettings {
     /// # Errors
     /// As [`SourceSettings::open`].
     pub fn recheck<'a>(&self, shape: &'a TableShape) -> Result<Recheck<'a>, SourceError> {
-        let stored = match self {
+        let unit = match self {
             Self::Csv(_) => None,
             Self::Sqlite(settings) => Some(settings.time_unit),
-            Self::Postgres(settings) => Some(settings.time_unit),
-            Self::Oracle(settings) => Some(settings.time_unit),
+            Self::Postgres(settings) => Some(settings.access.time_unit),
+            Self::Mysql(settings) => Some(settings.access.time_unit),
+            Self::Oracle(settings) => Some(settings.access.time_unit),
         };
-        let stored = stored.map(|unit| sqlite::StoredTimes::new(shape.time.clone(), unit)).transpose()?;
+        let stored = unit.map(|unit| sqlite::StoredTimes::new(shape.time.clone(), unit)).transpose()?;
         Ok(Recheck::new(shape, stored))
     }
 
@@ -175,6 +179,7 @@ impl SourceSettings {
             Self::Csv(settings) => format!("csv {}", settings.path.display()),
             Self::Sqlite(settings) => format!("sqlite {}", settings.path.display()),
             Self::Postgres(settings) => settings.describe(),
+            Self::Mysql(settings) => settings.describe(),
             Self::Oracle(settings) => settings.describe(),
         }
     }

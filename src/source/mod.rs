@@ -7,6 +7,7 @@ mod base64;
 mod batcher;
 mod cells;
 pub mod csv;
+pub mod mysql;
 mod names;
 mod number;
 pub mod oracle;
@@ -23,7 +24,7 @@ use livecosmos_state::{Cursor, FilePosition, SiteId, SourceFile, Time, Window};
 pub use batcher::{Batcher, Slot};
 pub use cells::{Cells, Recheck, Sendable, WRITE_ANEW};
 pub use number::is_json_number;
-pub use server::Password;
+pub use server::{Access, Password};
 pub use time::{Fold, TimeError, TimeReader};
 
 use crate::rows::Batch;

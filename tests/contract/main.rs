@@ -11,6 +11,7 @@ mod support;
 mod bed;
 mod csv;
 mod desk;
+mod mariadb;
 mod oracle;
 mod postgres;
 mod rules;
@@ -51,6 +52,9 @@ macro_rules! keeps_the_contract {
 
 keeps_the_contract!(csv_files, crate::csv::CsvBed::new);
 keeps_the_contract!(sqlite_tables, crate::sqlite::SqliteBed::new);
+keeps_the_contract!(mariadb_by_site, crate::mariadb::MariadbBed::by_site);
+keeps_the_contract!(mariadb_by_time, crate::mariadb::MariadbBed::by_time);
+keeps_the_contract!(mariadb_scanned, crate::mariadb::MariadbBed::scanned);
 keeps_the_contract!(postgres_by_site, crate::postgres::PostgresBed::by_site);
 keeps_the_contract!(postgres_by_time, crate::postgres::PostgresBed::by_time);
 keeps_the_contract!(postgres_scanned, crate::postgres::PostgresBed::scanned);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use livecosmos::source::oracle::{Driver, Settings};
-use livecosmos::source::{Password, Source, TableShape};
+use livecosmos::source::{Access, Password, Source, TableShape};
 
 use crate::bed::{Bed, Row};
 use crate::support::oci;
@@ -51,7 +51,7 @@ impl OracleBed {
         tables.serve(&server);
         let settings = Settings {
             user: Some("scott".to_owned()),
-            password: Password::Written("tiger".into()),
+            access: Access { password: Password::Written("tiger".into()), ..Access::default() },
             driver: Driver::Oci,
             client: Some(oci::library_folder().to_owned()),
             ..Settings::new(&server.dsn())
@@ -64,7 +64,7 @@ impl OracleBed {
         let server = tables_over_tns::serve(&tables);
         let settings = Settings {
             user: Some(tns::USER.to_owned()),
-            password: Password::Written(tns::PASSWORD.into()),
+            access: Access { password: Password::Written(tns::PASSWORD.into()), ..Access::default() },
             driver: Driver::Thin,
             ..Settings::new(&server.connect_string())
         };

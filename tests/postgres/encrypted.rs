@@ -1,83 +1,8 @@
 //! Connections are encrypted as `sslmode` says, and certificates are looked at on both sides.
 
-use std::path::Path;
-use std::process::Command;
-
 use crate::followed::{TABLE, following, ids, insert, stored_ids};
+use crate::support::authority::Authority;
 use crate::support::postgres::Postgres;
-
-/// A certificate authority, and certificates it signed, in a folder.
-struct Authority(tempfile::TempDir);
-
-impl Authority {
-    fn new() -> Self {
-        let authority = Self(tempfile::tempdir().expect("a temporary folder"));
-        authority.openssl(&[
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-keyout",
-            "ca.key",
-            "-out",
-            "ca.crt",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=An authority",
-            "-addext",
-            "basicConstraints=critical,CA:TRUE",
-        ]);
-        authority
-    }
-
-    /// A key and certificate called `name`, for `subject` and as an alternative name `alt`.
-    fn sign(&self, name: &str, subject: &str, alt: &str) {
-        let (key, request, cert) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.crt"));
-        let subject = format!("/CN={subject}");
-        self.openssl(&[
-            "req", "-newkey", "rsa:2048", "-nodes", "-keyout", &key, "-out", &request, "-subj", &subject,
-        ]);
-        self.write("ext", &format!("subjectAltName={alt}\n"));
-        self.openssl(&[
-            "x509",
-            "-req",
-            "-in",
-            &request,
-            "-CA",
-            "ca.crt",
-            "-CAkey",
-            "ca.key",
-            "-CAcreateserial",
-            "-out",
-            &cert,
-            "-days",
-            "2",
-            "-extfile",
-            "ext",
-        ]);
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a test's own file, gone with the test")]
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.0.path().join(name), text).expect("room for a file");
-    }
-
-    fn openssl(&self, words: &[&str]) {
-        let output =
-            Command::new("openssl").args(words).current_dir(self.0.path()).output().expect("openssl runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.path().join(name).display().to_string()
-    }
-
-    fn folder(&self) -> &Path {
-        self.0.path()
-    }
-}
 
 /// A server with a certificate for its address, which lets nobody in without encryption.
 fn encrypted(authority: &Authority, access: &str) -> Postgres {

@@ -10,10 +10,12 @@
 )]
 #![allow(unreachable_pub, reason = "the module is private to each test binary that includes it")]
 
+pub mod authority;
 pub mod daemon;
 pub mod front;
 pub mod garage;
 pub mod http;
+pub mod mariadb;
 pub mod moto;
 pub mod objects;
 pub mod oci;

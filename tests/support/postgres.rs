@@ -223,7 +223,8 @@ fn make_template(folder: &Path) {
         .output()
         .expect("initdb starts");
     assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
-    let beside = folder.with_extension(std::process::id().to_string());
+    let unique = made.path().file_name().expect("a folder").to_owned();
+    let beside = folder.with_file_name(unique);
     let copied = Command::new("cp").arg("-a").arg(made.path()).arg(&beside).status();
     assert!(copied.is_ok_and(|status| status.success()), "the template can be copied");
     // Of two tests that made it at once, the first stays.

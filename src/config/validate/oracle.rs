@@ -21,7 +21,7 @@ impl Check<'_> {
         let dsn = self.required(raw.dsn.as_ref(), "source.dsn", remedy)?;
         self.text(Some(dsn), "dsn")?;
         let client = self.text(raw.client.as_ref(), "client")?;
-        let settings = Settings {
+        let mut settings = Settings {
             user: self.text(raw.user.as_ref(), "user")?,
             driver: match raw.driver.as_ref().map(Spanned::get_ref) {
                 None | Some(RawDriver::Auto) => Driver::Auto,
@@ -31,7 +31,7 @@ impl Check<'_> {
             client: client.map(|path| resolve(&folder_of(self.document.path()), &path)),
             ..Settings::new(dsn.get_ref())
         };
-        let settings = self.oracle_access(raw, settings)?;
+        settings.access = self.access(raw, settings.access)?;
         let id = self.text(raw.id.as_ref(), "id")?.unwrap_or_else(|| settings.describe());
         Ok((SourceSettings::Oracle(Box::new(settings)), id))
     }

@@ -11,14 +11,11 @@ use super::super::SourceSettings;
 use super::super::path::{expand, folder_of, resolve};
 use super::super::raw::{RawSource, RawTable};
 use super::{Check, Checked};
-use crate::source::{Password, SiteRule, TableShape, oracle, postgres};
+use crate::source::{Access, Password, SiteRule, TableShape, mysql, postgres};
 
 const CONNECT_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
-const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 const STATEMENT_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
-const STATEMENT_TIMEOUT_DEFAULT: Duration = Duration::from_mins(5);
 const STATEMENTS: RangeInclusive<i64> = 1..=64;
-const STATEMENTS_DEFAULT: usize = 4;
 
 /// Keys that go with a file only.
 const NOT_OF_SERVERS: &str = "a database server is named by `url`; remove this key";
@@ -36,57 +33,60 @@ impl Check<'_> {
         let user = self.text(raw.user.as_ref(), "user")?;
         let mut settings =
             postgres::Settings::from_url(&expanded, user.as_deref()).map_err(|error| self.at(url, error))?;
-        if let Some(password) = self.password(raw)? {
-            settings.password = password;
-        }
-        settings.sites_query = self.text(raw.sites_query.as_ref(), "sites_query")?;
-        settings.time_unit = self.time_unit(raw);
-        settings.connect_timeout = self.duration(
-            raw.connect_timeout.as_ref(),
-            "connect_timeout",
-            &CONNECT_TIMEOUT,
-            CONNECT_TIMEOUT_DEFAULT,
-        )?;
-        settings.statement_timeout = self.duration(
-            raw.statement_timeout.as_ref(),
-            "statement_timeout",
-            &STATEMENT_TIMEOUT,
-            STATEMENT_TIMEOUT_DEFAULT,
-        )?;
-        settings.statements_max =
-            self.number(raw.statements_max.as_ref(), "statements_max", &STATEMENTS, STATEMENTS_DEFAULT)?;
+        settings.access = self.access(raw, settings.access)?;
         let id = self.text(raw.id.as_ref(), "id")?.unwrap_or_else(|| settings.describe());
         Ok((SourceSettings::Postgres(Box::new(settings)), id))
     }
 
-    /// What is said of every server alike.
-    pub(super) fn oracle_access(
-        &self,
-        raw: &RawSource,
-        settings: oracle::Settings,
-    ) -> Checked<oracle::Settings> {
-        let given = (settings.connect_timeout, settings.statement_timeout);
+    /// A table in `MySQL` or `MariaDB`, and its identity.
+    pub(super) fn mysql(&self, table: &RawTable, shape: &TableShape) -> Checked<(SourceSettings, String)> {
+        let raw = &table.source;
+        self.is_for_server(table, shape)?;
+        let remedy =
+            "set url under [source], such as \"mysql://user@host/database?ssl-mode=VERIFY_IDENTITY\"";
+        let url = self.required(raw.url.as_ref(), "source.url", remedy)?;
+        let expanded = expand_url(url.get_ref(), self.table);
+        let user = self.text(raw.user.as_ref(), "user")?;
+        let mut settings =
+            mysql::Settings::from_url(&expanded, user.as_deref()).map_err(|error| self.at(url, error))?;
+        settings.access = self.access(raw, settings.access)?;
+        let id = self.text(raw.id.as_ref(), "id")?.unwrap_or_else(|| settings.describe());
+        Ok((SourceSettings::Mysql(Box::new(settings)), id))
+    }
+
+    /// What is said of every server alike; what is not said stays as it is.
+    pub(super) fn access(&self, raw: &RawSource, given: Access) -> Checked<Access> {
         let connect = raw.connect_timeout.as_ref();
         let statement = raw.statement_timeout.as_ref();
-        Ok(oracle::Settings {
-            password: self.password(raw)?.unwrap_or(settings.password),
+        let statements_max = raw.statements_max.as_ref();
+        Ok(Access {
+            password: self.password(raw)?.unwrap_or(given.password),
             sites_query: self.text(raw.sites_query.as_ref(), "sites_query")?,
             time_unit: self.time_unit(raw),
-            connect_timeout: self.duration(connect, "connect_timeout", &CONNECT_TIMEOUT, given.0)?,
-            statement_timeout: self.duration(statement, "statement_timeout", &STATEMENT_TIMEOUT, given.1)?,
+            connect_timeout: self.duration(
+                connect,
+                "connect_timeout",
+                &CONNECT_TIMEOUT,
+                given.connect_timeout,
+            )?,
+            statement_timeout: self.duration(
+                statement,
+                "statement_timeout",
+                &STATEMENT_TIMEOUT,
+                given.statement_timeout,
+            )?,
             statements_max: self.number(
-                raw.statements_max.as_ref(),
+                statements_max,
                 "statements_max",
                 &STATEMENTS,
-                settings.statements_max,
+                given.statements_max,
             )?,
-            ..settings
         })
     }
 
     /// Refuses what makes sense for files alone.
     pub(super) fn is_for_server(&self, table: &RawTable, shape: &TableShape) -> Checked<()> {
-        for key in [&table.source.path, &table.source.delimiter].into_iter().flatten() {
+        if let Some(key) = table.source.path.as_ref().or(table.source.delimiter.as_ref()) {
             return Err(self.at(key, NOT_OF_SERVERS));
         }
         if let Some(format) = &table.time_format {

@@ -14,7 +14,7 @@ impl Check<'_> {
     /// Which source the section names, and its identity.
     pub(super) fn source(&self, table: &RawTable, shape: &TableShape) -> Checked<(SourceSettings, String)> {
         let raw = &table.source;
-        let remedy = "set kind = \"csv\", \"sqlite\", \"postgres\" or \"oracle\" under [source]";
+        let remedy = "set kind = \"csv\", \"sqlite\", \"postgres\", \"mysql\" or \"oracle\" under [source]";
         // The predecessor knew no other kind.
         if raw.kind.is_none() && raw.dsn.is_some() {
             return self.oracle(table, shape);
@@ -23,12 +23,8 @@ impl Check<'_> {
         match kind.get_ref() {
             SourceKind::Csv | SourceKind::Sqlite => self.is_for_file(raw)?,
             SourceKind::Postgres => return self.postgres(table, shape),
+            SourceKind::Mysql => return self.mysql(table, shape),
             SourceKind::Oracle => return self.oracle(table, shape),
-            SourceKind::Mysql => {
-                let what =
-                    "this kind of source comes later; use \"csv\", \"sqlite\", \"postgres\" or \"oracle\"";
-                return Err(self.at(kind, what));
-            }
         }
         let remedy = "set path under [source], such as \"data/{table}.csv\"";
         let written = self.required(raw.path.as_ref(), "source.path", remedy)?;

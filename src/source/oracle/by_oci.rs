@@ -23,8 +23,8 @@ pub(super) fn log_in(settings: &Settings, password: Option<SecretString>) -> Res
         dsn: settings.dsn.clone(),
         account,
         client: settings.client.clone(),
-        connect_timeout: settings.connect_timeout,
-        call_timeout: settings.statement_timeout,
+        connect_timeout: settings.access.connect_timeout,
+        call_timeout: settings.access.statement_timeout,
     });
     Ok(Box::new(link?))
 }

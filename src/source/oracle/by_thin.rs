@@ -25,8 +25,8 @@ pub(super) fn log_in(settings: &Settings, password: Option<SecretString>) -> Res
         user: user.clone(),
         password,
         module: MODULE.to_owned(),
-        connect_within: settings.connect_timeout,
-        call_within: settings.statement_timeout,
+        connect_within: settings.access.connect_timeout,
+        call_within: settings.access.statement_timeout,
     });
     Ok(Box::new(connection?))
 }

@@ -49,11 +49,11 @@ impl OracleLink {
         let server = settings.describe();
         Ok(Self {
             session,
-            gate: Gate::of(&server, settings.statements_max),
+            gate: Gate::of(&server, settings.access.statements_max),
             server,
             user: settings.user.clone(),
             shape: shape.clone(),
-            unit: settings.time_unit,
+            unit: settings.access.time_unit,
         })
     }
 

@@ -23,12 +23,10 @@ pub mod thin;
 mod value;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::server::{Dialect, Fault, Link, Password, ServerSource};
-use super::sqlite::TimeUnit;
+use super::server::{Access, Dialect, Fault, Link, ServerSource};
 use super::{Source, TableShape};
 use driver::Session;
 
@@ -42,22 +40,12 @@ pub struct Settings {
     pub dsn: String,
     /// The account; without one the operating system or a wallet says who we are.
     pub user: Option<String>,
-    /// Where the password is found.
-    pub password: Password,
     /// Which driver is used.
     pub driver: Driver,
     /// The folder of Oracle's client library; `None` for the usual places.
     pub client: Option<PathBuf>,
-    /// Names the sites to follow; `None` for all that the table holds.
-    pub sites_query: Option<String>,
-    /// Unit of times that are stored as whole numbers since 1970-01-01.
-    pub time_unit: TimeUnit,
-    /// Longest wait for a connection.
-    pub connect_timeout: Duration,
-    /// Longest time a call may take.
-    pub statement_timeout: Duration,
-    /// Statements at the same time, of all tables of this database.
-    pub statements_max: usize,
+    /// How it is used.
+    pub access: Access,
 }
 
 /// From now on a panic ends the process, but for those of the driver in Rust, which become errors. To be called
@@ -86,21 +74,16 @@ impl Settings {
         Self {
             dsn: dsn.to_owned(),
             user: None,
-            password: Password::Usual,
             driver: Driver::Auto,
             client: None,
-            sites_query: None,
-            time_unit: TimeUnit::Seconds,
-            connect_timeout: Duration::from_secs(10),
-            statement_timeout: Duration::from_mins(5),
-            statements_max: 4,
+            access: Access::default(),
         }
     }
 
     /// Opens the source. It connects when its first pass begins.
     #[must_use]
     pub fn open(self, shape: TableShape) -> Box<dyn Source> {
-        let sites_query = self.sites_query.clone();
+        let sites_query = self.access.sites_query.clone();
         let dialect = Oracle { settings: self, shape: shape.clone() };
         Box::new(ServerSource::new(Box::new(dialect), shape, sites_query))
     }
@@ -113,7 +96,7 @@ impl Settings {
     }
 
     fn password(&self) -> Result<Option<SecretString>, Fault> {
-        self.password.read(&PASSWORD_VARIABLES)
+        self.access.password.read(&PASSWORD_VARIABLES)
     }
 
     /// Logs in with the driver that is set, or the one that can be.

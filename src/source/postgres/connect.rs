@@ -10,8 +10,7 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config};
 
 use super::{Settings, Tls, TlsMode, fault, pass_file, tls};
-use crate::source::server::{Fault, Password};
-use crate::source::sqlite::TimeUnit;
+use crate::source::server::{Access, Fault, Password};
 
 /// What libpq's clients read.
 const PASSWORD_VARIABLES: [&str; 1] = ["PGPASSWORD"];
@@ -79,16 +78,7 @@ impl Settings {
             TlsMode::Prefer => SslMode::Prefer,
             TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
         });
-        Ok(Self {
-            config,
-            tls,
-            password,
-            sites_query: None,
-            time_unit: TimeUnit::Seconds,
-            connect_timeout: Duration::from_secs(10),
-            statement_timeout: Duration::from_mins(5),
-            statements_max: 4,
-        })
+        Ok(Self { config, tls, access: Access { password, ..Access::default() } })
     }
 
     /// Where the table is, for messages and as its identity: host, port and database, never an account.
@@ -119,9 +109,9 @@ impl Settings {
     /// Connects to the first host that answers.
     pub(super) fn connect(&self, runtime: &Runtime) -> Result<(Client, Ended), Fault> {
         let mut config = self.config.clone();
-        config.connect_timeout(self.connect_timeout).keepalives_idle(KEEPALIVES_IDLE);
+        config.connect_timeout(self.access.connect_timeout).keepalives_idle(KEEPALIVES_IDLE);
         // Silence of a dead peer ends with this, also where a statement may take longer.
-        config.tcp_user_timeout(self.statement_timeout);
+        config.tcp_user_timeout(self.access.statement_timeout);
         if config.get_application_name().is_none() {
             config.application_name(APPLICATION_NAME);
         }
@@ -132,8 +122,10 @@ impl Settings {
         let ended = Ended::default();
         let said = ended.clone();
         // Several hosts may each take the time of one.
-        let deadline =
-            self.connect_timeout.saturating_mul(2 + u32::try_from(config.get_hosts().len()).unwrap_or(1));
+        let deadline = self
+            .access
+            .connect_timeout
+            .saturating_mul(2 + u32::try_from(config.get_hosts().len()).unwrap_or(1));
         let connected =
             runtime.block_on(async { tokio::time::timeout(deadline, config.connect(connector)).await });
         let (client, connection) = connected
@@ -152,8 +144,8 @@ impl Settings {
     }
 
     fn password(&self) -> Result<Option<SecretString>, Fault> {
-        let read = self.password.read(&PASSWORD_VARIABLES)?;
-        if read.is_some() || !matches!(self.password, Password::Usual) {
+        let read = self.access.password.read(&PASSWORD_VARIABLES)?;
+        if read.is_some() || !matches!(self.access.password, Password::Usual) {
             return Ok(read);
         }
         pass_file::find(&self.config)

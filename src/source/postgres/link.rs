@@ -8,7 +8,6 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, IsolationLevel, Row};
 
 use super::connect::Ended;
-use super::instant::Instants;
 use super::sql::{self, Statements};
 use super::transaction::{Open, Parameter, Told};
 use super::value::{self, Raw, Stored, time_types};
@@ -16,6 +15,7 @@ use super::{Settings, catalogue, fault};
 use crate::source::TableShape;
 use crate::source::position::{highest_time, lowest_time};
 use crate::source::server::catalogue::Lookup;
+use crate::source::server::instant::Instants;
 use crate::source::server::{Explained, Fault, Gate, Halt, Link, Listed, Record, Span, Table, Take, Wanted};
 use crate::source::sqlite::TimeUnit;
 use livecosmos_state::{Cursor, Time};
@@ -57,16 +57,16 @@ impl PostgresLink {
                 return Err(fault);
             }
         };
-        let timeout_ms = settings.statement_timeout.as_millis();
+        let timeout_ms = settings.access.statement_timeout.as_millis();
         Ok(Self {
             client,
             runtime: Some(runtime),
             ended,
-            gate: Gate::of(&server, settings.statements_max),
+            gate: Gate::of(&server, settings.access.statements_max),
             server,
             prepare: format!("{}; SET LOCAL statement_timeout = {timeout_ms}", sql::PREPARE),
             shape: shape.clone(),
-            unit: settings.time_unit,
+            unit: settings.access.time_unit,
         })
     }
 
@@ -98,7 +98,7 @@ impl PostgresLink {
     }
 
     fn instants(&self, table: &Table) -> Instants {
-        Instants::new(table.time_kind, self.shape.time.clone(), self.unit)
+        Instants::new(table.time_kind, self.shape.time.clone(), self.unit, None)
     }
 }
 

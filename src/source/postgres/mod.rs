@@ -7,7 +7,6 @@
 mod catalogue;
 mod connect;
 mod fault;
-mod instant;
 mod link;
 mod pass_file;
 mod sql;
@@ -16,13 +15,11 @@ mod transaction;
 mod value;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 pub use connect::InvalidUrl;
 use tokio_postgres::Config;
 
-use super::server::{Dialect, Fault, Link, Password, ServerSource};
-use super::sqlite::TimeUnit;
+use super::server::{Access, Dialect, Fault, Link, ServerSource};
 use super::{Source, TableShape};
 
 /// Which server, and how it is reached.
@@ -32,18 +29,8 @@ pub struct Settings {
     config: Config,
     /// Whether and how the connection is encrypted.
     tls: Tls,
-    /// Where the password is found.
-    pub password: Password,
-    /// Names the sites to follow; `None` for all that the table holds.
-    pub sites_query: Option<String>,
-    /// Unit of times that are stored as whole numbers since 1970-01-01.
-    pub time_unit: TimeUnit,
-    /// Longest wait for a connection.
-    pub connect_timeout: Duration,
-    /// Longest time a statement, or a portion of its rows, may take.
-    pub statement_timeout: Duration,
-    /// Statements at the same time, of all tables of this server.
-    pub statements_max: usize,
+    /// How it is used.
+    pub access: Access,
 }
 
 /// Whether and how the connection is encrypted: `sslmode` and its relatives.
@@ -76,7 +63,7 @@ impl Settings {
     /// Opens the source. It connects when its first pass begins.
     #[must_use]
     pub fn open(self, shape: TableShape) -> Box<dyn Source> {
-        let sites_query = self.sites_query.clone();
+        let sites_query = self.access.sites_query.clone();
         let dialect = Postgres { settings: self, shape: shape.clone() };
         Box::new(ServerSource::new(Box::new(dialect), shape, sites_query))
     }

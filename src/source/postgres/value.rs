@@ -7,8 +7,8 @@ use livecosmos_state::Tie;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use super::instant::Instants;
 use crate::source::server::catalogue::{Class, Column, TimeKind};
+use crate::source::server::instant::Instants;
 use crate::source::server::{Moment, Record, Table, Value};
 
 /// A value of any type as it arrived.

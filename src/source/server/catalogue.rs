@@ -3,7 +3,7 @@
 use crate::source::names::{closest, listed};
 use crate::source::{SiteRule, TableShape};
 
-use super::Fault;
+use super::{Equality, Fault};
 
 /// A table, with the columns that a configuration names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,12 @@ pub(in crate::source) struct Table {
     pub(in crate::source) lookup: Lookup,
     /// The statement that makes the index which it lacks.
     pub(in crate::source) index_advice: String,
+    /// The name of the index by which rows are found, for a dialect that says it in its statements.
+    pub(in crate::source) index: Option<String>,
+    /// How the server compares its sites, where a dialect cannot tell them apart by itself.
+    pub(in crate::source) sites: Equality,
+    /// The server sorts ties as they are sorted here.
+    pub(in crate::source) has_sorted_ties: bool,
 }
 
 /// A column.
@@ -123,7 +129,21 @@ impl Found {
         let lookup = self.lookup(site, time);
         let index_advice = self.index_advice(site, time);
         let Self { sql_name, name, columns, key, .. } = self;
-        Ok(Table { sql_name, name, columns, time, time_kind, site, tie, key, lookup, index_advice })
+        Ok(Table {
+            sql_name,
+            name,
+            columns,
+            time,
+            time_kind,
+            site,
+            tie,
+            key,
+            lookup,
+            index_advice,
+            index: None,
+            sites: Equality::default(),
+            has_sorted_ties: false,
+        })
     }
 
     fn column(&self, key: &str, wanted: &str) -> Result<usize, Fault> {

@@ -11,14 +11,17 @@
 //! A dialect knows how to connect, how its statements are spelled and how its values are read: it
 //! keeps the contract [`Link`]. Everything else is here.
 
+mod access;
 pub(super) mod catalogue;
 mod credentials;
 mod fault;
 mod gate;
 pub(super) mod groups;
+pub(super) mod instant;
 mod listing;
 mod reading;
 mod record;
+mod spelling;
 pub(super) mod wall;
 
 use std::collections::BTreeSet;
@@ -26,6 +29,7 @@ use std::collections::BTreeSet;
 use livecosmos_state::SiteId;
 
 use super::{Intake, Pass, Plan, SiteRule, Source, SourceError, Start, TableShape};
+pub use access::Access;
 pub(super) use catalogue::Table;
 pub use credentials::Password;
 pub(super) use fault::{Fault, Halt};
@@ -35,6 +39,7 @@ use listing::{Listing, Outlook};
 use reading::Reading;
 pub(super) use reading::Wanted;
 pub(super) use record::{Moment, Record, Value};
+pub(super) use spelling::Equality;
 
 /// Knows a server's address, and connects to it anew whenever that is needed.
 pub(super) trait Dialect: Send {
@@ -92,6 +97,8 @@ pub(super) struct ServerSource {
     sites_query: Option<String>,
     link: Option<Box<dyn Link>>,
     table: Option<Table>,
+    /// As the last pass read it: what changed is told also where the table had to be looked up anew.
+    last: Option<Table>,
     outlook: Outlook,
     said: BTreeSet<String>,
 }
@@ -105,7 +112,7 @@ impl ServerSource {
         };
         let outlook = Outlook::default();
         let said = BTreeSet::new();
-        Self { dialect, shape, fixed, sites_query, link: None, table: None, outlook, said }
+        Self { dialect, shape, fixed, sites_query, link: None, table: None, last: None, outlook, said }
     }
 
     /// The listing with which a pass begins. Nothing was given yet: a connection that died since the last
@@ -152,12 +159,16 @@ impl ServerSource {
 impl Source for ServerSource {
     fn pass(&mut self, start: &Start, intake: &mut dyn Intake) -> Result<Pass, SourceError> {
         let (mut link, mut table, listing) = self.list(start)?;
+        let last = self.last.take().filter(|_| listing.is_fresh);
+        let changed = last.and_then(|last| last.change_to(&table));
         let reading = Reading::new(&self.shape, self.fixed.as_ref(), start, intake);
         let outcome = reading.run(link.as_mut(), &mut table, listing);
+        self.last = Some(table.clone());
         if !matches!(&outcome, Err(Halt::Fault(fault)) if fault.may_be_stale()) {
             (self.link, self.table) = (Some(link), Some(table));
         }
         let mut pass = outcome.map_err(SourceError::from)?;
+        pass.notices.extend(changed);
         pass.notices.retain(|notice| self.said.insert(notice.clone()));
         Ok(pass)
     }

@@ -106,6 +106,7 @@ impl<'a> Reading<'a> {
     /// Asks where the listed sites stand.
     fn take_stock(&mut self, listed: Vec<Listed>, table: &Table) -> Result<Stock, Halt> {
         let mut stock = Stock::default();
+        let listed = table.sites.spelled_out(listed, &self.known_sites(table));
         for Listed { site: stored, newest, has_undated } in listed {
             let site = match (&stored, self.fixed) {
                 (_, Some(site)) => Ok(site.clone()),
@@ -135,6 +136,12 @@ impl<'a> Reading<'a> {
             }
         }
         Ok(stock)
+    }
+
+    /// The sites that the state or the configuration knows, where one may be listed for another.
+    fn known_sites(&self, table: &Table) -> BTreeSet<SiteId> {
+        let known = self.start.known.iter().chain(self.shape.sites.iter().flatten());
+        known.filter(|_| table.sites.is_loose()).cloned().collect()
     }
 
     fn wants(&self, site: &SiteId) -> bool {
@@ -169,6 +176,9 @@ impl<'a> Reading<'a> {
             return Err(Stopped.into());
         }
         let Some((position, site)) = record.position.and_then(|at| Some((at, wanted.get(at)?))) else {
+            if table.sites.is_loose() {
+                return self.reject(record, table, equal_to_another(record, table));
+            }
             return Err(Halt::Source(SourceError::Unavailable(format!(
                 "table {}: the server sent a row that was not asked for; it is tried again",
                 table.name
@@ -260,6 +270,11 @@ impl<'a> Reading<'a> {
         let reason = match (site_in(record, table, self.fixed), &record.moment) {
             (Err(reason), _) => reason,
             (Ok(_), Moment::Outside(reason) | Moment::Unreadable(reason)) => reason.clone(),
+            (Ok(site), Moment::At(_))
+                if table.sites.is_loose() && !self.known_sites(table).contains(&site) =>
+            {
+                equal_to_another(record, table)
+            }
             (Ok(_), Moment::At(_)) => return Ok(()),
         };
         self.reject_outside(record, table, reason)
@@ -320,6 +335,11 @@ struct Stock {
     undated: Vec<String>,
     /// There are rows without a site.
     has_siteless: bool,
+}
+
+fn equal_to_another(record: &Record, table: &Table) -> String {
+    let stored = table.site.map_or("", |at| record.cell(at).1);
+    format!("its site '{stored}' counts as equal to another in the database; spell it in one way")
 }
 
 fn schema_of(table: &Table) -> Arc<Schema> {

@@ -1,16 +1,18 @@
-//! Times as `PostgreSQL` stores them: whole microseconds, or days, since 2000-01-01.
+//! Times as whole numbers: microseconds or days since 2000-01-01, as `PostgreSQL` stores them, or a count
+//! since 1970.
 
+use jiff::SignedDuration;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use livecosmos_state::Time;
 
-use crate::clock;
 use crate::rows::RowTime;
 use crate::source::TimeReader;
-use crate::source::server::Moment;
-use crate::source::server::catalogue::TimeKind;
 use crate::source::sqlite::TimeUnit;
+
+use super::Moment;
+use super::catalogue::TimeKind;
+use super::wall;
 
 /// From 1970-01-01 to 2000-01-01.
 const EPOCH_S: i64 = 946_684_800;
@@ -24,19 +26,26 @@ const DAYS_LAST: i64 = 2_145_031_948;
 
 /// Reads the stored numbers of one kind of time, and says which stored number a time is at least.
 #[derive(Debug, Clone)]
-pub(super) struct Instants {
-    pub(super) kind: TimeKind,
+pub(in crate::source) struct Instants {
+    pub(in crate::source) kind: TimeKind,
     zone: TimeReader,
     unit: TimeUnit,
+    /// Digits of the fraction that the column has; `None` for those that are no zeros at its end.
+    digits: Option<u8>,
 }
 
 impl Instants {
-    pub(super) fn new(kind: TimeKind, zone: TimeReader, unit: TimeUnit) -> Self {
-        Self { kind, zone, unit }
+    pub(in crate::source) fn new(
+        kind: TimeKind,
+        zone: TimeReader,
+        unit: TimeUnit,
+        digits: Option<u8>,
+    ) -> Self {
+        Self { kind, zone, unit, digits }
     }
 
     /// The time that a stored number means; `text` gets it in the server's spelling, unless that is ours.
-    pub(super) fn read(&self, stored: i64, text: &mut String) -> Moment {
+    pub(in crate::source) fn read(&self, stored: i64, text: &mut String) -> Moment {
         use std::fmt::Write as _;
         let is_infinite = self.kind != TimeKind::Count && !(self.first()..=self.last()).contains(&stored);
         if is_infinite {
@@ -63,7 +72,9 @@ impl Instants {
         let time = Time::new(seconds, nanos).ok()?;
         let digits = match self.kind {
             TimeKind::Count => self.unit_digits(),
-            TimeKind::Instant | TimeKind::Local | TimeKind::Date => significant(nanos),
+            TimeKind::Instant | TimeKind::Local | TimeKind::Date => {
+                self.digits.unwrap_or_else(|| significant(nanos))
+            }
         };
         if matches!(self.kind, TimeKind::Instant | TimeKind::Count) {
             return Some(Ok(RowTime { time, digits }));
@@ -88,7 +99,7 @@ impl Instants {
 
     /// The newest time of a site, from what is stored; `None` for an infinity. Held at the end of the
     /// calendar where it lies behind that.
-    pub(super) fn newest(&self, stored: i64) -> Option<Time> {
+    pub(in crate::source) fn newest(&self, stored: i64) -> Option<Time> {
         match self.read(stored, &mut String::new()) {
             Moment::At(time) => Some(time.time),
             Moment::Outside(_) => None,
@@ -98,42 +109,24 @@ impl Instants {
     }
 
     /// Whether the order of the stored numbers is that of the instants, and each stands for one.
-    pub(super) fn is_exact(&self) -> bool {
+    pub(in crate::source) fn is_exact(&self) -> bool {
         matches!(self.kind, TimeKind::Instant | TimeKind::Count) || *self.zone.zone() == TimeZone::UTC
     }
 
     /// A stored number that no time after `time` lies before; the first there is where there is no bound.
-    pub(super) fn lower(&self, time: Option<Time>) -> i64 {
+    pub(in crate::source) fn lower(&self, time: Option<Time>) -> i64 {
         time.map_or(i64::MIN, |time| match self.kind {
-            TimeKind::Local | TimeKind::Date => {
-                self.walls(time, [-1, 2]).map(|wall| self.stored(wall, 0)).min().unwrap_or(i64::MIN)
-            }
+            TimeKind::Local | TimeKind::Date => self.stored(wall::earliest_after(self.zone.zone(), time), 0),
             TimeKind::Instant | TimeKind::Count => self.stored(time, 0),
         })
     }
 
     /// A stored number that no time up to `time` lies behind; the last there is where there is no bound.
-    pub(super) fn upper(&self, time: Option<Time>) -> i64 {
+    pub(in crate::source) fn upper(&self, time: Option<Time>) -> i64 {
         time.map_or(self.last(), |time| match self.kind {
-            TimeKind::Local | TimeKind::Date => {
-                self.walls(time, [-2, 1]).map(|wall| self.stored(wall, 1)).max().unwrap_or(self.last())
-            }
+            TimeKind::Local | TimeKind::Date => self.stored(wall::latest_until(self.zone.zone(), time), 1),
             TimeKind::Instant | TimeKind::Count => self.stored(time, 0),
         })
-    }
-
-    /// What the zone's clock shows at `time`, and on both sides of each change of it so many days around:
-    /// there its order is not that of the instants.
-    fn walls(&self, time: Time, days: [i64; 2]) -> impl Iterator<Item = Time> {
-        let zone = self.zone.zone().clone();
-        let [from, to] = days.map(|days| timestamp(clock::shift(time, days * SECONDS_PER_DAY)));
-        let changes = zone.following(from).take_while(|change| change.timestamp() <= to);
-        let around = changes.flat_map(|change| {
-            let at = clock::from_timestamp(change.timestamp());
-            [clock::shift(at, -1), at]
-        });
-        let around: Vec<Time> = around.collect();
-        std::iter::once(time).chain(around).map(move |time| wall(&zone, time))
     }
 
     fn stored(&self, time: Time, days_more: i64) -> i64 {
@@ -183,19 +176,7 @@ impl Instants {
     }
 }
 
-/// What a clock of `zone` shows at `time`, as if it were UTC.
-fn wall(zone: &TimeZone, time: Time) -> Time {
-    let offset_s = zone.to_offset(timestamp(time)).seconds();
-    clock::shift(time, i64::from(offset_s))
-}
-
-/// The same instant for the calendar, at its ends held there.
-fn timestamp(time: Time) -> Timestamp {
-    let end = if time.seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
-    clock::to_timestamp(time).unwrap_or(end)
-}
-
-/// Digits of the fraction as `PostgreSQL` writes it: without zeros at its end.
+/// Digits of the fraction without zeros at its end, as `PostgreSQL` writes it.
 fn significant(nanos: u32) -> u8 {
     let mut digits = 9;
     let mut rest = nanos;
