@@ -15,9 +15,11 @@ const ROWS_PER_PART: u64 = 6;
 const TABLE: &str = "CREATE TABLE met (id bigserial PRIMARY KEY, site_id text NOT NULL, \
      date_time timestamptz NOT NULL, ta double precision, note text); CREATE INDEX ON met (site_id, date_time, id);";
 
-/// Makes the table that they write to.
+/// Makes the table that they write to, and says at what time its rows begin: recently enough that none counts
+/// as a backlog, which is worked off beside the others.
 pub(crate) fn make_table(server: &Postgres) {
     server.run(TABLE);
+    server.run("CREATE TABLE clock AS SELECT date_trunc('second', now()) - interval '12 hours' AS began");
 }
 
 /// A folder that follows that table at `url`, in small objects. Times are seconds apart in the table, and a
@@ -67,7 +69,7 @@ fn write(url: &str, tick: u64) -> bool {
         // Times go on by a second with each transaction, forth and back a little; many are equal.
         format!(
             "INSERT INTO met (site_id, date_time, ta, note) SELECT 'SITE' || i * 7 % {SITES}, \
-             timestamptz '2025-01-01 00:00:00Z' + ({tick} + i % 3) * interval '1 second', i / 7.0, 'né ' || i \
+             (SELECT began FROM clock) + ({tick} + i % 3) * interval '1 second', i / 7.0, 'né ' || i \
              FROM generate_series({first}, {}) AS i;",
             first + ROWS_PER_PART - 1
         )
