@@ -37,6 +37,7 @@ deny: ## check licences, sources and advisories of all dependencies, if cargo-de
 bench: test-servers ## measure: commits, rows per second, stages, limits
 	cargo bench -p livecosmos-state --bench commit
 	cargo bench --bench upload
+	cargo bench --bench databases
 
 torture: test-servers ## kill, cut and race it for a long time (release build, the tests marked 'ignore')
 	cargo test --release --test exactly_once -- --ignored --nocapture --test-threads=1

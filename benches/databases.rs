@@ -1,0 +1,195 @@
+//! What following a table of a database costs: rows/s of a backlog from each database to ndjson objects in
+//! S3, beside what the server's own COPY does in the same run; and statements a poll, by the number of sites.
+//!
+//! The table is narrow: site, time, id and three floats; 1,000,000 rows of 50 sites
+//! (`LIVECOSMOS_BENCH_ROWS` for another number).
+#![expect(clippy::print_stdout, reason = "its table is for people")]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+#[path = "databases/polls.rs"]
+mod polls;
+#[path = "databases/stages.rs"]
+mod stages;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use livecosmos::source::postgres::Settings;
+use support::daemon::{Livecosmos, Workdir, workdir};
+use support::postgres::{Postgres, program};
+use support::s3s::{self, S3s};
+
+const SITES: u32 = 50;
+const COLUMNS: &str = "site_id, date_time, id, ta, rh, ws";
+/// Of so many measurements the fastest counts: others use this machine too.
+const TRIES: usize = 3;
+
+fn main() {
+    // `cargo test` runs benches too, to see that they start.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let rows =
+        std::env::var("LIVECOSMOS_BENCH_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    println!("{rows} rows of {SITES} sites, 6 columns; the fastest of {TRIES} runs\n");
+    let postgres = postgres(rows);
+    let limit = limits(&postgres, rows);
+    println!("\nstages: the source alone, and with what encodes its rows on the same thread; PostgreSQL");
+    stage("source", &postgres, rows, false, limit);
+    stage("source, ndjson, SHA-256", &postgres, rows, true, limit);
+    println!("\nend to end: livecosmos --once, a backlog to ndjson objects in S3 (s3s-fs)");
+    let source = format!("kind = \"postgres\"\nurl = \"{}\"", postgres.url());
+    backlog("PostgreSQL", &source, rows, limit);
+    drop(postgres);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let source = sqlite(&folder.path().join("met.db"), rows);
+    backlog("SQLite", &source, rows, limit);
+    println!("\nstatements and time of a poll, live and late rows together; PostgreSQL");
+    for sites in [10, 1_000, 10_000] {
+        polls::measure(sites);
+    }
+}
+
+/// A server with the table, its index and its statistics.
+fn postgres(rows: u32) -> Postgres {
+    let server = Postgres::start_with(&["shared_buffers=512MB", "max_wal_size=8GB"]);
+    server.run(&format!(
+        "CREATE TABLE met (site_id text NOT NULL, date_time timestamptz NOT NULL, id bigint PRIMARY KEY, ta float8, \
+         rh float8, ws float8); INSERT INTO met SELECT 'SITE' || i % {SITES}, \
+         timestamptz '2025-01-01 00:00:00Z' + i / {SITES} * interval '1 minute', i, (i % 4000) / 100.0 - 10, \
+         (i * 7 % 1000) / 10.0, i % 997 / 37.0 FROM generate_series(0, {rows} - 1) AS i; \
+         CREATE INDEX ON met (site_id, date_time, id)"
+    ));
+    server.run("VACUUM ANALYZE met");
+    server
+}
+
+/// The same table in a file; gives the lines of `[source]`.
+fn sqlite(path: &Path, rows: u32) -> String {
+    let mut database = rusqlite::Connection::open(path).expect("a new file");
+    let filled = (|| {
+        database.execute_batch(
+            "PRAGMA journal_mode = WAL; CREATE TABLE met (site_id TEXT NOT NULL, date_time TEXT NOT NULL, \
+             id INTEGER PRIMARY KEY, ta REAL, rh REAL, ws REAL)",
+        )?;
+        let all = database.transaction()?;
+        all.execute(
+            &format!(
+                "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ?1 - 1) \
+                 INSERT INTO met SELECT 'SITE' || (i % {SITES}), \
+                 strftime('%Y-%m-%d %H:%M:%S', 1735689600 + i / {SITES} * 60, 'unixepoch'), i, \
+                 (i % 4000) / 100.0 - 10, (i * 7 % 1000) / 10.0, i % 997 / 37.0 FROM n"
+            ),
+            [rows],
+        )?;
+        all.execute_batch("CREATE INDEX by_site ON met (site_id, date_time, id)")?;
+        all.commit()
+    })();
+    filled.expect("room for the table");
+    format!("kind = \"sqlite\"\npath = \"{}\"", path.display())
+}
+
+/// What the server can do at best: its own COPY, piped to nothing.
+fn limits(server: &Postgres, rows: u32) -> Duration {
+    println!("limits of this machine: psql -c \"COPY (SELECT …) TO STDOUT\"");
+    let copy = |what: &str, order: &str| {
+        let took = fastest(|| {
+            let sql = format!("COPY (SELECT {COLUMNS} FROM met{order}) TO STDOUT");
+            let mut psql = Command::new(program("psql"));
+            psql.args(["-Xq", "-d", &server.url(), "-c", &sql]).stdin(Stdio::null()).stdout(Stdio::null());
+            let begun = Instant::now();
+            assert!(psql.status().is_ok_and(|status| status.success()), "psql copies");
+            begun.elapsed()
+        });
+        println!(
+            "  {what:<28} {:7.2} s {:9.0} rows/s",
+            took.as_secs_f64(),
+            f64::from(rows) / took.as_secs_f64()
+        );
+        took
+    };
+    let limit = copy("as the rows lie", "");
+    copy("in order of site and time", " ORDER BY site_id, date_time, id");
+    limit
+}
+
+fn stage(what: &str, server: &Postgres, rows: u32, encodes: bool, limit: Duration) {
+    let open = |shape| Settings::from_url(&server.url(), None).expect("a URL").open(shape);
+    let s = fastest(|| stages::read(open, rows, encodes)).as_secs_f64();
+    let share = 100.0 * limit.as_secs_f64() / s;
+    println!("  {what:<28} {s:7.2} s {:9.0} rows/s  {share:3.0} % of COPY", f64::from(rows) / s);
+}
+
+fn fastest(mut run: impl FnMut() -> Duration) -> Duration {
+    (0..TRIES).map(|_| run()).min().expect("at least one")
+}
+
+/// Sends the whole table and says how long that took, and with how much memory.
+fn backlog(name: &str, source: &str, rows: u32, limit: Duration) {
+    let mut rss_mib = 0;
+    let took = fastest(|| {
+        let store = s3s::start();
+        let workdir = workdir(&config(source, &store));
+        let run = workdir.livecosmos().table("met").arg("--once").credentials(&store);
+        let (took, peak_mib) = run_to_its_end(&run);
+        rss_mib = rss_mib.max(peak_mib);
+        assert_eq!(stored_rows(&store), rows as usize, "all rows are stored");
+        took
+    });
+    let s = took.as_secs_f64();
+    println!(
+        "  {name:<28} {s:7.2} s {:9.0} rows/s  {:3.0} % of COPY, peak RSS {rss_mib} MiB",
+        f64::from(rows) / s,
+        100.0 * limit.as_secs_f64() / s
+    );
+}
+
+fn stored_rows(store: &S3s) -> usize {
+    // What the start-up probe put is no row.
+    let objects = store.objects().into_iter().filter(|(key, _)| key.starts_with("raw/SITE"));
+    let lines = objects.map(|(_, path)| {
+        let bytes = std::fs::read(path).expect("an object");
+        bytes.iter().filter(|byte| **byte == b'\n').count()
+    });
+    lines.sum()
+}
+
+/// Rows of one backlog are one chain: nothing is put aside for a fill.
+fn config(source: &str, store: &S3s) -> String {
+    format!(
+        "[source]\n{source}\n[sink]\nurl = \"s3://{}/raw\"\n[sink.s3]\nendpoint = \"{}\"\nregion = \"us-east-1\"\n\
+         path_style = true\n[upload]\nformat = \"ndjson\"\ncompression = \"none\"\n[poll]\nfallback = \"all\"\n\
+         catch_up_after = \"366d\"\ninterval = \"3s\"\n[tables.met]\nsite_column = \"site_id\"\n\
+         time_column = \"date_time\"\ntie_column = \"id\"\n",
+        store.bucket(),
+        store.endpoint()
+    )
+}
+
+/// Runs the binary to its end; gives its time and the peak of its memory.
+fn run_to_its_end(command: &Livecosmos) -> (Duration, u64) {
+    let begun = Instant::now();
+    let mut running = command.spawn();
+    let mut peak_kib = 0;
+    while running.is_running() {
+        peak_kib = peak_kib.max(peak_rss_kib(running.pid()));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let took = begun.elapsed();
+    let _ = running.wait().expect_code(0);
+    (took, peak_kib / 1024)
+}
+
+fn peak_rss_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse().ok()).unwrap_or(0)
+}
+
+/// A folder with the configuration for `source` and `store`.
+fn followed(source: &str, store: &S3s) -> Workdir {
+    workdir(&config(source, store))
+}
