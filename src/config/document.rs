@@ -9,7 +9,7 @@ use serde::Deserialize as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::predecessor;
+use super::predecessor::{self, Translated};
 use super::raw::{RawTable, home_of};
 
 /// Where in the text something stands, in bytes.
@@ -49,6 +49,8 @@ pub struct ConfigError {
 pub(crate) struct Document {
     path: PathBuf,
     text: String,
+    /// Lines that are the file's own: what follows was made of them.
+    own_lines: usize,
 }
 
 impl Document {
@@ -68,8 +70,11 @@ impl Document {
         })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| at_file("is not UTF-8 text".to_owned(), "save it as UTF-8"))?;
-        let text = predecessor::translate(&text).unwrap_or(text);
-        Ok(Self { path: path.to_owned(), text })
+        let (text, own_lines) = match predecessor::translate(&text) {
+            Some(Translated { toml, own_lines }) => (toml, own_lines),
+            None => (text, usize::MAX),
+        };
+        Ok(Self { path: path.to_owned(), text, own_lines })
     }
 
     /// The file's name, as given.
@@ -87,7 +92,11 @@ impl Document {
         let before = self.text.get(..span.start).unwrap_or(&self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        let place = format!("{}:{line}:{column}", self.path.display());
+        let place = if line <= self.own_lines {
+            format!("{}:{line}:{column}", self.path.display())
+        } else {
+            self.path.display().to_string()
+        };
         ConfigError { place, what: what.into(), remedy: remedy.into() }
     }
 

@@ -17,16 +17,28 @@ const TABLES: [&str; 5] = [
 /// What is said in its mappings, by mapping and key.
 type Said = BTreeMap<(String, String), String>;
 
+/// The predecessor's configuration as ours.
+pub(super) struct Translated {
+    /// In TOML.
+    pub(super) toml: String,
+    /// So many of its lines are those of the file.
+    pub(super) own_lines: usize,
+}
+
 /// The same configuration in TOML; `None` where `text` is not of the predecessor's kind.
-pub(super) fn translate(text: &str) -> Option<String> {
+pub(super) fn translate(text: &str) -> Option<Translated> {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
     let word = first.trim_start_matches(['{', ' ', '"', '\'']);
     let end =
         word.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(word.len());
     let (word, rest) = word.split_at(end);
     match rest.trim_start_matches(['"', '\'', ' ']).chars().next()? {
-        '=' if matches!(word, "dsn" | "user" | "pass" | "password") => Some(of_lines(text)),
-        ':' if matches!(word, "oracle" | "aws" | "dsn" | "user" | "password") => of_mappings(text),
+        '=' if matches!(word, "dsn" | "user" | "pass" | "password") => {
+            Some(Translated { toml: of_lines(text), own_lines: text.lines().count() })
+        }
+        ':' if matches!(word, "oracle" | "aws" | "dsn" | "user" | "password") => {
+            of_mappings(text).map(|toml| Translated { toml, own_lines: 0 })
+        }
         _ => None,
     }
 }

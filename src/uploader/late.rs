@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use livecosmos_state::{ChainName, Cursor, FillKind, Site, SiteId, Tie, Time, Window};
+use livecosmos_state::{ChainName, Cursor, Fill, FillKind, Site, SiteId, Tie, Time, Window};
 
 use super::change::{Change, Position, Sent};
 use super::errand::Errand;
 use super::intake::Lanes;
-use super::ledger::Sieve;
+use super::ledger::{Hole, Sieve};
 use super::pass::{Outcomes, PassReport};
 use super::{LiveUploader, Lookback, SiteError};
 use crate::clock::{just_after, just_before};
@@ -90,11 +90,11 @@ impl LiveUploader {
         self.look_beside(site, lookback).await?;
         let known = self.journal.read(|state| {
             let site = state.sites.get(site)?;
-            Some((site.resume_late(lookback)?, site.ledger.clone()))
+            Some((site.resume_late(lookback)?, site.ledger.clone(), holes(site)))
         });
-        let Some((resume, ledger)) = known else { return Ok(nothing()) };
+        let Some((resume, ledger, holes)) = known else { return Ok(nothing()) };
         let sieve = Sieve::new(ledger, self.settings.tie_column.clone(), lookback.sends_updates);
-        Ok((resume, Some(sieve)))
+        Ok((resume, Some(sieve.holding_back(holes))))
     }
 
     /// Forgets, in the state that a pass begins with, what a window made shorter has left behind: a state
@@ -142,22 +142,37 @@ pub(super) fn front(site: &Site) -> Option<Time> {
     site.last_data.max(reached)
 }
 
+/// What fills still send. A row that comes late behind where one has come to is not among it: by the time the
+/// fill is done the window may have left that row behind.
+fn holes(site: &Site) -> Vec<Hole> {
+    let fills = site.fills.values().filter(|fill| fill.kind != FillKind::Resend);
+    let hole = |fill: &Fill| {
+        let Cursor::Row { time: until, .. } = fill.until else { return None };
+        // What compares sends differences from all of its part, in each of its turns.
+        let reached = match &fill.chain.cursor {
+            cursor @ Cursor::Row { .. } if !fill.kind.compares() => cursor,
+            _ => &fill.after,
+        };
+        let (after, has_tie) = match reached {
+            Cursor::Row { time, tie } => (Some(*time), *tie != Tie::None),
+            Cursor::Start | Cursor::File { .. } => (None, false),
+        };
+        Some(Hole { after, has_tie, until })
+    };
+    fills.filter_map(hole).collect()
+}
+
 /// What a source reads of the window; `None` where there is none yet.
 trait Late {
     fn resume_late(&self, lookback: Lookback) -> Option<Resume>;
 }
 
 impl Late for Site {
-    /// What a fill still sends is no part of it, nor is what a first run left out.
+    /// What a first run left out is no part of it.
     fn resume_late(&self, lookback: Lookback) -> Option<Resume> {
         let live = Position::of(self, &ChainName::LIVE)?;
-        let holes = self.fills.values().filter(|fill| fill.kind != FillKind::Resend);
-        let behind_holes = holes.filter_map(|fill| match &fill.until {
-            Cursor::Row { time, .. } => Some(*time),
-            Cursor::Start | Cursor::File { .. } => None,
-        });
         let window_begins = just_before(lookback.first(front(self)?).max(self.ledger_from?));
-        let after = behind_holes.chain(self.floor).fold(window_begins, Time::max);
+        let after = self.floor.map_or(window_begins, |floor| floor.max(window_begins));
         let bounds = Bounds { until: live.passed.unwrap_or(live.cursor), window: Window::default() };
         let cursor = Cursor::Row { time: after, tie: Tie::None };
         Some(Resume { cursor, bounds: Some(bounds), ..Resume::from_the_start() })

@@ -96,12 +96,36 @@ pub(super) struct Sieve {
     sends_updates: bool,
     /// How often each row was met: rows that are alike count.
     met: HashMap<Fingerprint, usize>,
+    /// What others send.
+    holes: Vec<Hole>,
+}
+
+/// A stretch whose rows a fill still sends.
+pub(super) struct Hole {
+    /// It lies behind this time; `None` where it has no beginning.
+    pub(super) after: Option<Time>,
+    /// Of the rows of that time only a tie tells which are stored.
+    pub(super) has_tie: bool,
+    /// Its last time.
+    pub(super) until: Time,
+}
+
+impl Hole {
+    fn holds(&self, time: Time) -> bool {
+        let is_behind = |after: Time| time > after || (self.has_tie && time == after);
+        time <= self.until && self.after.is_none_or(is_behind)
+    }
 }
 
 impl Sieve {
     /// A row that is in `ledger` with other values passes if `sends_updates`.
     pub(super) fn new(ledger: Ledger, tie_column: Option<String>, sends_updates: bool) -> Self {
-        Self { ledger, tie_column, sends_updates, met: HashMap::new() }
+        Self { ledger, tie_column, sends_updates, met: HashMap::new(), holes: Vec::new() }
+    }
+
+    /// Lets no row of `holes` through.
+    pub(super) fn holding_back(self, holes: Vec<Hole>) -> Self {
+        Self { holes, ..self }
     }
 
     /// Leaves in `batch` the rows that are not in the ledger.
@@ -118,6 +142,9 @@ impl Sieve {
     }
 
     fn passes(&mut self, time: Time, print: Fingerprint) -> bool {
+        if self.holes.iter().any(|hole| hole.holds(time)) {
+            return false;
+        }
         let met = self.met.entry(print).or_insert(0);
         *met += 1;
         if *met <= self.ledger.count(time, print) {

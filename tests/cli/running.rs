@@ -52,10 +52,10 @@ hint: known here are X
     }
     work.write("livecosmos.toml", "dsn='oracle.example/COSMOS'\nuser='reader'\npass='hunter2'\n");
     let predecessor = work.livecosmos().table("X").run().expect_code(78);
-    insta::assert_snapshot!(stderr_of(&work, &predecessor), @r"
-error: [DIR]/livecosmos.toml: this is a configuration of the former livecosmos, whose Oracle source comes later
-hint: write a TOML configuration with a csv or sqlite source; config.example.toml shows every key
-");
+    insta::assert_snapshot!(stderr_of(&work, &predecessor), @r#"
+error: [DIR]/livecosmos.toml: table COSMOS_STATUS_1HOUR has no sink.url
+hint: set url under [sink], such as "file://./out" or "s3://bucket/prefix"
+"#);
 }
 
 #[test]

@@ -85,6 +85,7 @@ fn allowed(place: Place, fault: Fault) -> &'static [i32] {
         // either. No local file system interrupts a look; a later run reads and writes both.
         (Place::Source, Fault::Error("EINTR")) => &[0, 69],
         (Place::Quarantine, Fault::Error("EINTR")) => &[0, 74],
+        (Place::Folder, Fault::Error("EINTR")) => &[0, 3],
         (_, Fault::Error("EINTR") | Fault::Kill) => &[0],
         (Place::Config, _) => &[0, 78],
         // A state of which one file cannot be read and the other is missing is never begun anew.
