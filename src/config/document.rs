@@ -9,7 +9,7 @@ use serde::Deserialize as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::predecessor::{self, Translated};
+use super::predecessor::{self, Translated, is_as_written};
 use super::raw::{RawTable, home_of};
 
 /// Where in the text something stands, in bytes.
@@ -49,8 +49,8 @@ pub struct ConfigError {
 pub(crate) struct Document {
     path: PathBuf,
     text: String,
-    /// Lines that are the file's own: what follows was made of them.
-    own_lines: usize,
+    /// Lines that are the file's own, where the others were made of them.
+    own_lines: Option<usize>,
 }
 
 impl Document {
@@ -71,8 +71,8 @@ impl Document {
         let text = String::from_utf8(bytes)
             .map_err(|_| at_file("is not UTF-8 text".to_owned(), "save it as UTF-8"))?;
         let (text, own_lines) = match predecessor::translate(&text) {
-            Some(Translated { toml, own_lines }) => (toml, own_lines),
-            None => (text, usize::MAX),
+            Some(Translated { toml, own_lines }) => (toml, Some(own_lines)),
+            None => (text, None),
         };
         Ok(Self { path: path.to_owned(), text, own_lines })
     }
@@ -92,7 +92,9 @@ impl Document {
         let before = self.text.get(..span.start).unwrap_or(&self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        let place = if line <= self.own_lines {
+        let written = || self.text.split('\n').nth(line - 1).is_some_and(is_as_written);
+        let is_own = self.own_lines.is_none_or(|own_lines| line <= own_lines && written());
+        let place = if is_own {
             format!("{}:{line}:{column}", self.path.display())
         } else {
             self.path.display().to_string()

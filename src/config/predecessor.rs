@@ -14,6 +14,9 @@ const TABLES: [&str; 5] = [
     "COSMOS_STATUS_1HOUR",
 ];
 
+/// What a line begins with that was one of the predecessor's keys.
+const TRANSLATED: &str = "source.";
+
 /// What is said in its mappings, by mapping and key.
 type Said = BTreeMap<(String, String), String>;
 
@@ -23,6 +26,11 @@ pub(super) struct Translated {
     pub(super) toml: String,
     /// So many of its lines are those of the file.
     pub(super) own_lines: usize,
+}
+
+/// Whether a line of a translated file, or of any other, stands there as it was written.
+pub(super) fn is_as_written(line: &str) -> bool {
+    !line.starts_with(TRANSLATED)
 }
 
 /// The same configuration in TOML; `None` where `text` is not of the predecessor's kind.
@@ -50,8 +58,10 @@ fn of_lines(text: &str) -> String {
         is_head &= !line.trim_start().starts_with('[');
         let key = line.split('=').next().unwrap_or_default().trim();
         match key {
-            "dsn" | "user" | "password" if is_head => format!("source.{}", line.trim_start()),
-            "pass" if is_head => format!("source.password{}", line.trim_start().trim_start_matches("pass")),
+            "dsn" | "user" | "password" if is_head => format!("{TRANSLATED}{}", line.trim_start()),
+            "pass" if is_head => {
+                format!("{TRANSLATED}password{}", line.trim_start().trim_start_matches("pass"))
+            }
             _ => line.to_owned(),
         }
     };

@@ -176,7 +176,8 @@ fn strike_sessions(function: &str, strikes: u32) {
     let (count, said) = daemon.assert_all_stored(&server);
     let met = said.matches(" ERROR ").count();
     println!("{strikes} times {function}, met {met} times: {count} rows, each once");
-    assert!(met > 0, "the daemon met none of them: {said}");
+    // A few may all fall between two statements.
+    assert!(met > 0 || strikes < 50, "the daemon met none of them: {said}");
 }
 
 #[test]

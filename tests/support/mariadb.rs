@@ -17,10 +17,9 @@ const STARTS_WITHIN: Duration = Duration::from_mins(2);
 /// The account that may do everything, and has no password.
 pub const ADMIN: &str = "root";
 pub const DATABASE: &str = "stations";
-const SETTINGS: [&str; 8] = [
-    // No test cuts the power under it.
-    "innodb-flush-log-at-trx-commit=0",
-    "innodb-doublewrite=0",
+const SETTINGS: [&str; 7] = [
+    // No test cuts the power under it; what was committed must outlive a kill, though.
+    "innodb-flush-log-at-trx-commit=2",
     "innodb-buffer-pool-size=32M",
     "innodb-log-file-size=16M",
     "skip-name-resolve",
@@ -92,6 +91,8 @@ impl Mariadb {
             .arg("--no-defaults")
             .arg(format!("--datadir={}", folder.join("data").display()))
             .arg(format!("--socket={}", folder.join("socket").display()))
+            // At its start a server removes the temporary tables of all others in a folder they share.
+            .arg(format!("--tmpdir={}", folder.display()))
             .arg(format!("--bind-address={}", self.address.ip()))
             .arg(format!("--port={}", self.address.port()))
             .args(SETTINGS.iter().map(|setting| format!("--{setting}")))
@@ -181,6 +182,7 @@ fn make_template(folder: &Path) {
     let output = unprivileged(&program("mariadb-install-db"))
         .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
         .arg(format!("--datadir={}", made.path().join("data").display()))
+        .arg(format!("--tmpdir={}", made.path().display()))
         .current_dir("/")
         .output()
         .expect("mariadb-install-db starts");
