@@ -55,7 +55,7 @@ torture-short: export LIVECOSMOS_STOPS = 8
 torture-short: export LIVECOSMOS_SWEEP_CASES = 500
 torture-short: test-servers ## a little of each of these, with the tests as `make test` built them (minutes)
 	cargo test --test exactly_once --test model --test machine --test syscalls -- --ignored
-	LIVECOSMOS_KILLS=20 cargo test --test postgres -- --ignored
+	LIVECOSMOS_KILLS=20 cargo test --test postgres -- --ignored killed::
 
 fuzz: ## try inputs that nobody would write, FUZZ_SECONDS (60) on each reader
 	@fuzz/run
