@@ -36,6 +36,7 @@ macro_rules! keeps_the_contract {
             a_stop_is_obeyed_within_a_pass
             only_the_sites_that_are_asked_for_are_read
             bounds_are_kept_on_both_sides
+            a_source_that_has_read_on_still_finds_what_lies_far_behind
             values_leave_as_they_were_written
             random_histories_lose_and_double_nothing
         );

@@ -7,6 +7,7 @@ use livecosmos_state::Time;
 use super::catalogue::Lookup;
 use super::{Fault, Link, Table};
 use crate::clock;
+use crate::source::{Start, TableShape};
 
 /// With an index on time alone, a listing begins this long before the newest time seen.
 const FRONT_S: i64 = 3_600;
@@ -42,6 +43,23 @@ pub(super) struct Listing {
     pub(super) is_fresh: bool,
 }
 
+/// What a pass asks of its listing.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// It may be about rows that lie far behind the front: a fill that is shown none counts as done.
+    pub(super) looks_back: bool,
+    /// Later times lie in the future.
+    pub(super) present: Time,
+}
+
+impl Asked {
+    /// What a pass that starts so asks.
+    pub(super) fn by(start: &Start, shape: &TableShape) -> Self {
+        let present = clock::shift(start.now, shape.future_tolerance_s);
+        Self { looks_back: start.is_bounded || start.behind, present }
+    }
+}
+
 /// What is remembered from pass to pass so that not every one looks at all of the table.
 #[derive(Debug, Default)]
 pub(super) struct Outlook {
@@ -59,19 +77,26 @@ impl Outlook {
         table: &Table,
         among: Option<Vec<String>>,
         is_fresh: bool,
+        pass: &Asked,
     ) -> Result<Listing, Fault> {
-        let span = self.span(table);
+        let span = self.span(table, pass);
         let begun = Instant::now();
         let sites = link.list(table, among.as_deref(), &span)?;
         if span == Span::All {
             let rest = begun.elapsed().checked_mul(REST_TIMES).unwrap_or(Duration::MAX);
             self.whole_again = Instant::now().checked_add(rest);
         }
-        self.newest = self.newest.max(sites.iter().filter_map(|site| site.newest).max());
+        // One row from the future must not hide all that is older.
+        let newest =
+            sites.iter().filter_map(|site| site.newest).filter(|newest| *newest <= pass.present).max();
+        self.newest = self.newest.max(newest);
         Ok(Listing { sites, is_fresh })
     }
 
-    fn span(&self, table: &Table) -> Span {
+    fn span(&self, table: &Table, pass: &Asked) -> Span {
+        if pass.looks_back {
+            return Span::All;
+        }
         let is_resting = self.whole_again.is_some_and(|again| Instant::now() < again);
         match self.newest {
             Some(newest) if table.lookup == Lookup::ByTime && is_resting => {

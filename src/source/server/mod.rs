@@ -34,8 +34,8 @@ pub(super) use catalogue::Table;
 pub use credentials::Password;
 pub(super) use fault::{Fault, Halt};
 pub(super) use gate::Gate;
+use listing::{Asked, Listing, Outlook};
 pub(super) use listing::{Listed, Span};
-use listing::{Listing, Outlook};
 use reading::Reading;
 pub(super) use reading::Wanted;
 pub(super) use record::{Moment, Record, Value};
@@ -135,7 +135,8 @@ impl ServerSource {
             None => (link.table(&self.shape)?, true),
         };
         let among = self.among(start, link.as_mut())?;
-        let listing = self.outlook.list(link.as_mut(), &table, among, is_fresh)?;
+        let listing =
+            self.outlook.list(link.as_mut(), &table, among, is_fresh, &Asked::by(start, &self.shape))?;
         Ok((link, table, listing))
     }
 
@@ -144,7 +145,10 @@ impl ServerSource {
         if self.fixed.is_some() {
             return Ok(None);
         }
-        let named = self.sites_query.as_deref().map(|query| link.named_sites(query)).transpose()?;
+        // A fill is about one site, whatever the query says of it by now: shown no rows, it would count as done.
+        let is_asked = !(start.is_bounded && start.only.is_some());
+        let query = self.sites_query.as_deref().filter(|_| is_asked);
+        let named = query.map(|query| link.named_sites(query)).transpose()?;
         let sets = [self.shape.sites.as_ref(), start.only.as_ref()];
         let mut sets = sets.into_iter().flatten();
         let Some(first) = sets.next() else { return Ok(named) };
