@@ -13,6 +13,7 @@ mod polls;
 #[path = "databases/stages.rs"]
 mod stages;
 
+use std::io::BufRead as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -152,7 +153,7 @@ fn stored_rows(store: &S3s) -> usize {
     let objects = store.objects().into_iter().filter(|(key, _)| key.starts_with("raw/SITE"));
     let lines = objects.map(|(_, path)| {
         let bytes = std::fs::read(path).expect("an object");
-        bytes.iter().filter(|byte| **byte == b'\n').count()
+        bytes.lines().count()
     });
     lines.sum()
 }

@@ -430,7 +430,7 @@ fn the_predecessors_file_is_read_as_it_is() {
         let SourceSettings::Oracle(settings) = &table.source else { panic!("{:?}", table.source) };
         assert_eq!(settings.user.as_deref(), Some("reader"));
         assert_eq!(table.shape.time_column, "DATE_TIME");
-        let livecosmos::sink::Settings::S3(s3) = &table.sink else { panic!("{:?}", table.sink) };
+        let Settings::S3(s3) = &table.sink else { panic!("{:?}", table.sink) };
         assert_eq!((s3.bucket.as_str(), s3.prefix.as_str()), ("b", "p"));
         assert!(!format!("{config:?}").contains("hunter2"));
     }

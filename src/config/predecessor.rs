@@ -85,17 +85,17 @@ fn of_mappings(text: &str) -> Option<String> {
     let mut toml = String::from("[source]\nkind = \"oracle\"\n");
     for (key, own) in [("dsn", "dsn"), ("user", "user"), ("password", "password"), ("pass", "password")] {
         if let Some(value) = value("oracle", key).or_else(|| value("", key)) {
-            toml.push_str(&format!("{own} = {value}\n"));
+            toml.extend([own, " = ", value.as_str(), "\n"]);
         }
     }
     let plain = |key: &str| said.get(&("aws".to_owned(), key.to_owned())).cloned();
     if let Some(bucket) = plain("bucket") {
         let prefix = plain("bucket_prefix").map(|prefix| format!("/{}", prefix.trim_matches('/')));
         let url = format!("s3://{bucket}{}", prefix.unwrap_or_default());
-        toml.push_str(&format!("[sink]\nurl = {}\n", quoted(&url)));
+        toml.extend(["[sink]\nurl = ", quoted(&url).as_str(), "\n"]);
     }
     if let Some(endpoint) = value("aws", "endpoint_url") {
-        toml.push_str(&format!("[sink.s3]\nendpoint = {endpoint}\n"));
+        toml.extend(["[sink.s3]\nendpoint = ", endpoint.as_str(), "\n"]);
     }
     toml.push_str(&tables());
     Some(toml)

@@ -2,6 +2,7 @@
 //! in front of which rows are put is a `Bed`, and `desk` is the uploader's side.
 
 #![allow(clippy::print_stdout, reason = "prints the seed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../data/mod.rs"]
 mod data;

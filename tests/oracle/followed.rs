@@ -7,7 +7,7 @@ use crate::support::daemon::workdir;
 use crate::support::objects;
 use crate::support::process::wait_until;
 
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 
 #[test]
 fn rows_are_stored_once_and_then_those_that_were_added_by_either_driver() {

@@ -3,7 +3,6 @@
 use crate::support::daemon::workdir;
 
 #[test]
-#[expect(clippy::print_stdout, reason = "says that it was not run")]
 fn a_real_database_is_read_where_one_is_named() {
     let variable = |name: &str| std::env::var(format!("LIVECOSMOS_ORACLE_{name}")).ok();
     let (Some(dsn), Some(user), Some(password)) = (variable("DSN"), variable("USER"), variable("PASSWORD"))

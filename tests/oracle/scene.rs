@@ -74,7 +74,7 @@ impl Way {
 impl Server {
     pub(crate) fn dsn(&self) -> String {
         match self {
-            Self::Oci(server) => server.dsn().to_string(),
+            Self::Oci(server) => server.dsn().clone(),
             Self::Thin(server) => server.connect_string(),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::followed::{TABLE, following, ids, insert, stored_ids};
 use crate::support::authority::Authority;
-use crate::support::postgres::Postgres;
+use crate::support::postgres::{Postgres, url_of};
 
 /// A server with a certificate for its address, which lets nobody in without encryption.
 fn encrypted(authority: &Authority, access: &str) -> Postgres {
@@ -24,7 +24,7 @@ const ACCESS: &str =
 fn each_sslmode_asks_as_much_of_the_server_as_it_says() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let server = encrypted(&authority, ACCESS);
-    let reader = server.url_of("reader", server.address()).replace("sslmode=disable", "");
+    let reader = url_of("reader", server.address()).replace("sslmode=disable", "");
     let trusted = format!("&sslrootcert={}", authority.file("ca.crt"));
     let other = format!("&sslrootcert={}", stranger.file("ca.crt"));
     let run = |url: String| {
@@ -59,7 +59,7 @@ fn verify_full_asks_that_the_certificate_is_for_the_host_and_verify_ca_does_not(
     authority.sign("server", "elsewhere.example.org", "DNS:elsewhere.example.org");
     server.encrypt(authority.folder());
     let url = |mode: &str| {
-        let url = server.url_of("reader", server.address()).replace("sslmode=disable", "");
+        let url = url_of("reader", server.address()).replace("sslmode=disable", "");
         format!("{url}sslmode={mode}&sslrootcert={}", authority.file("ca.crt"))
     };
     let run = |mode: &str| following(&url(mode), "").livecosmos().table("MET").arg("--once").run();
@@ -73,7 +73,7 @@ fn a_client_certificate_lets_in_whom_it_names() {
     let authority = Authority::new();
     let access = "host all postgres all trust\nhostssl all reader all cert\n";
     let server = encrypted(&authority, access);
-    let url = server.url_of("reader", server.address()).replace("sslmode=disable", "sslmode=verify-full");
+    let url = url_of("reader", server.address()).replace("sslmode=disable", "sslmode=verify-full");
     let url = format!("{url}&sslrootcert={}", authority.file("ca.crt"));
     let none = following(&url, "").livecosmos().table("MET").arg("--once").run().expect_code(77);
     assert!(none.stderr.contains("refuses reader"), "{}", none.stderr);

@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::followed::{TABLE, following, ids, insert, stored_ids};
 use crate::support::daemon::{Livecosmos, Running, Workdir};
 use crate::support::objects;
-use crate::support::postgres::Postgres;
+use crate::support::postgres::{Postgres, url_of};
 use crate::support::process::{free_address, wait_until};
 
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 
 fn once(workdir: &Workdir) -> Livecosmos {
     workdir.livecosmos().table("MET").arg("--once")
@@ -172,7 +172,7 @@ fn a_role_that_may_only_select_is_enough_and_one_that_may_not_is_told_what_to_gr
     insert(&server, 1, 9);
     server.run("CREATE ROLE reader LOGIN; REVOKE ALL ON SCHEMA public FROM public; GRANT USAGE ON SCHEMA public TO reader; \
                 REVOKE TEMP ON DATABASE stations FROM public");
-    let workdir = following(&server.url_of("reader", server.address()), "");
+    let workdir = following(&url_of("reader", server.address()), "");
     let refused = once(&workdir).run().expect_code(77);
     assert!(refused.stderr.contains("GRANT SELECT ON"), "{}", refused.stderr);
     server.run("GRANT SELECT ON met TO reader");
@@ -190,7 +190,7 @@ fn a_password_is_found_in_each_of_its_places_is_never_shown_and_may_be_rotated()
                 GRANT SELECT ON met TO reader",
     );
     server.only_with_password("reader");
-    let url = server.url_of("reader", server.address());
+    let url = url_of("reader", server.address());
     let none = following(&url, "");
     let refused = once(&none).run().expect_code(77);
     assert!(refused.stderr.contains("PGPASSWORD"), "{}", refused.stderr);

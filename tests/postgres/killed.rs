@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::data::{self, SplitMix64};
 use crate::support::daemon::{Running, Workdir};
 use crate::support::front::Front;
-use crate::support::postgres::Postgres;
+use crate::support::postgres::{Postgres, url_of};
 use crate::support::process::wait_until;
 use crate::support::relay::Relay;
 use crate::support::{objects, s3s};
@@ -202,7 +202,7 @@ fn cut_connections(cuts: u64) {
     let server = Postgres::start();
     make_table(&server);
     let relay = Relay::before(server.address());
-    let mut daemon = Survivor::start(&server.url_of("postgres", relay.address()));
+    let mut daemon = Survivor::start(&url_of("postgres", relay.address()));
     while_writing(&server.url(), || {
         for cut in 0..cuts {
             relay.cut_after(random.below(20_000));

@@ -129,8 +129,7 @@ fn following(server: &Postgres, site: &str) -> Workdir {
 fn insert(server: &Postgres, first: i64, last: i64) {
     server.run(&format!(
         "INSERT INTO met SELECT i, 'SITE' || i % {SITES}, timestamptz '2025-01-01 00:00:00Z' + i / {SITES} * interval '1 second', \
-         i / 7.0 FROM generate_series({first}, {} - 1) AS i",
-        last
+         i / 7.0 FROM generate_series({first}, {last} - 1) AS i"
     ));
 }
 

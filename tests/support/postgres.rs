@@ -109,12 +109,7 @@ impl Postgres {
 
     /// What to give as `url`, for the role that may do everything.
     pub fn url(&self) -> String {
-        self.url_of(ADMIN, self.address)
-    }
-
-    /// What to give as `url` for `role`, by way of `address`.
-    pub fn url_of(&self, role: &str, address: SocketAddr) -> String {
-        format!("postgresql://{role}@{address}/{DATABASE}?sslmode=disable")
+        url_of(ADMIN, self.address)
     }
 
     /// From now on asks `role` for a password, and nobody else.
@@ -195,6 +190,11 @@ impl Postgres {
         }
         Err(String::from_utf8_lossy(&output.stderr).into_owned())
     }
+}
+
+/// What to give as `url` for `role`, by way of `address`.
+pub fn url_of(role: &str, address: SocketAddr) -> String {
+    format!("postgresql://{role}@{address}/{DATABASE}?sslmode=disable")
 }
 
 /// A folder as `initdb` makes it: made once for all tests, and again for another version.

@@ -65,7 +65,7 @@ impl Session for Connection {
             let cells = Cells {
                 columns: &columns,
                 texts: cells.iter().zip(&columns).map(iso).collect(),
-                cells: &cells,
+                values: &cells,
             };
             if !give(&cells)? {
                 break;
@@ -92,12 +92,12 @@ impl Session for Connection {
 struct Cells<'r> {
     columns: &'r [Column],
     texts: Vec<Option<String>>,
-    cells: &'r [Cell],
+    values: &'r [Cell],
 }
 
 impl Values for Cells<'_> {
     fn value(&self, at: usize) -> driver::Cell<'_> {
-        let (Some(cell), Some(column)) = (self.cells.get(at), self.columns.get(at)) else {
+        let (Some(cell), Some(column)) = (self.values.get(at), self.columns.get(at)) else {
             return driver::Cell::Null;
         };
         match (cell, column.kind) {

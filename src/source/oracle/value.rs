@@ -110,7 +110,7 @@ impl Times {
 /// The figures of a time, as a clock in UTC shows them; at the ends of Oracle's calendar held there.
 fn moment_of(time: Time) -> driver::Moment {
     let end = if time.seconds < 0 { DateTime::constant(-4711, 1, 1, 0, 0, 0, 0) } else { DateTime::MAX };
-    let shown = clock::to_timestamp(time).map(|at| jiff::tz::Offset::UTC.to_datetime(at)).unwrap_or(end);
+    let shown = clock::to_timestamp(time).map_or(end, |at| jiff::tz::Offset::UTC.to_datetime(at));
     let shown = if shown.year() < end.year() && time.seconds < 0 { end } else { shown };
     let small = |part: i8| part.unsigned_abs();
     driver::Moment {

@@ -15,7 +15,7 @@ use crate::source::server::{Access, Fault, Password};
 /// What libpq's clients read.
 const PASSWORD_VARIABLES: [&str; 1] = ["PGPASSWORD"];
 const APPLICATION_NAME: &str = "livecosmos";
-const KEEPALIVES_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVES_IDLE: Duration = Duration::from_mins(1);
 pub(super) const PORT: u16 = 5432;
 
 /// A URL that names no server; the message never repeats it, for it may hold a password.

@@ -66,7 +66,7 @@ pub(super) fn statement(server: &str, table: &str, error: &Error, ended: &Ended)
         return of_server(server, table, db);
     }
     let said = ended.reason().unwrap_or_else(|| chain(error));
-    if error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>()) {
+    if error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>) {
         return Fault::lost(format!(
             "{server}: the connection broke while {table} was read ({said}); it is made again"
         ));

@@ -75,13 +75,13 @@ impl Outlook {
         &mut self,
         link: &mut dyn Link,
         table: &Table,
-        among: Option<Vec<String>>,
+        among: Option<&[String]>,
         is_fresh: bool,
         pass: &Asked,
     ) -> Result<Listing, Fault> {
         let span = self.span(table, pass);
         let begun = Instant::now();
-        let sites = link.list(table, among.as_deref(), &span)?;
+        let sites = link.list(table, among, &span)?;
         if span == Span::All {
             let rest = begun.elapsed().checked_mul(REST_TIMES).unwrap_or(Duration::MAX);
             self.whole_again = Instant::now().checked_add(rest);

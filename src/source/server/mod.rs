@@ -135,8 +135,13 @@ impl ServerSource {
             None => (link.table(&self.shape)?, true),
         };
         let among = self.among(start, link.as_mut())?;
-        let listing =
-            self.outlook.list(link.as_mut(), &table, among, is_fresh, &Asked::by(start, &self.shape))?;
+        let listing = self.outlook.list(
+            link.as_mut(),
+            &table,
+            among.as_deref(),
+            is_fresh,
+            &Asked::by(start, &self.shape),
+        )?;
         Ok((link, table, listing))
     }
 

@@ -16,10 +16,10 @@ use livecosmos::source::oracle::thin::{Bind, Cell, Connection, Settings, ThinErr
 use secrecy::SecretString;
 
 /// Longer than any answer takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a test connects to `server`.
-pub fn settings(server: &Server) -> Settings {
+pub(crate) fn settings(server: &Server) -> Settings {
     Settings {
         connect_string: server.connect_string(),
         user: USER.to_owned(),
@@ -31,12 +31,12 @@ pub fn settings(server: &Server) -> Settings {
 }
 
 /// Connects to `server`.
-pub fn connect(server: &Server) -> Connection {
+pub(crate) fn connect(server: &Server) -> Connection {
     Connection::connect(&settings(server)).expect("the server lets us in")
 }
 
 /// Why a connect with these settings fails.
-pub fn refusal(settings: &Settings) -> ThinError {
+pub(crate) fn refusal(settings: &Settings) -> ThinError {
     match Connection::connect(settings) {
         Ok(_) => panic!("the server let us in"),
         Err(error) => error,
@@ -44,7 +44,7 @@ pub fn refusal(settings: &Settings) -> ThinError {
 }
 
 /// All rows of a query.
-pub fn rows(
+pub(crate) fn rows(
     connection: &mut Connection,
     sql: &str,
     binds: &[(&str, Bind)],
@@ -59,7 +59,7 @@ pub fn rows(
 }
 
 /// Waits until `is_so`, and panics where it does not come.
-pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < until, "waited in vain: {what}");

@@ -4,14 +4,14 @@ use crate::support::tns::{Cell, Column, Table, Time, Type};
 use livecosmos::source::oracle::thin::Cell as Read;
 
 /// One value: as the table holds it, as the thin reader gives it, as python-oracledb does.
-pub struct Sample {
+pub(crate) struct Sample {
     pub cell: Cell,
     pub thin: Read,
     pub witness: String,
 }
 
 /// A type and its values.
-pub struct Samples {
+pub(crate) struct Samples {
     pub name: &'static str,
     pub kind: Type,
     pub values: Vec<Sample>,
@@ -19,7 +19,7 @@ pub struct Samples {
 
 impl Samples {
     /// A table with these values, in two columns: each stands beside itself.
-    pub fn table(&self) -> Table {
+    pub(crate) fn table(&self) -> Table {
         Table {
             name: self.name.to_owned(),
             columns: vec![Column::new("V", self.kind), Column::new("V2", self.kind)],
@@ -47,7 +47,7 @@ fn samples(name: &'static str, kind: Type, mut values: Vec<Sample>) -> Samples {
 }
 
 /// Every type.
-pub fn all() -> Vec<Samples> {
+pub(crate) fn all() -> Vec<Samples> {
     [texts(), numbers(), floats(), times(), zoned_times(), spans(), lobs()].into_iter().flatten().collect()
 }
 

@@ -7,12 +7,18 @@ use crate::support::server::installed;
 use crate::support::tns::{PASSWORD, Server, USER};
 
 /// What it reads from `tables`, each by `SELECT * FROM <name>`.
-pub fn read(server: &Server, rows: u32, lobs: &str, tables: &[&str]) -> Vec<Vec<Vec<String>>> {
+pub(crate) fn read(server: &Server, rows: u32, lobs: &str, tables: &[&str]) -> Vec<Vec<Vec<String>>> {
     read_as(USER, server, rows, lobs, tables)
 }
 
 /// The same as another user, with the same password.
-pub fn read_as(user: &str, server: &Server, rows: u32, lobs: &str, tables: &[&str]) -> Vec<Vec<Vec<String>>> {
+pub(crate) fn read_as(
+    user: &str,
+    server: &Server,
+    rows: u32,
+    lobs: &str,
+    tables: &[&str],
+) -> Vec<Vec<Vec<String>>> {
     let output = Command::new(python())
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/witness.py"))
         .args([&server.connect_string(), user, &rows.to_string(), lobs])
@@ -27,6 +33,6 @@ pub fn read_as(user: &str, server: &Server, rows: u32, lobs: &str, tables: &[&st
 }
 
 /// A Python that has it.
-pub fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     installed("python-oracledb", "python")
 }
