@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::quarantine::{Quarantine, QuarantineError};
 use crate::sink::{self, Guard, Sink, SinkError};
-use crate::source::{Source, SourceError};
+use crate::source::{Pass, Source, SourceError};
 use crate::stop::Stop;
 use crate::uploader::{LiveUploader, PassError, PassReport, Shared, SiteError, settle};
 
@@ -203,14 +203,17 @@ pub(super) fn log(table: &TableName, report: &PassReport, took: Option<Duration>
         tracing::warn!(%table, "{notice}");
     }
     let totals = report.totals;
+    let took_ms = took.map(|took| took.as_millis());
+    let Pass { statements, rows_read, bytes_read, .. } = report.source;
+    let statements = (statements > 0).then_some(statements);
+    tracing::debug!(%table, statements, rows_read, bytes_read, took_ms, "looked");
     if let Some(error) = &report.error {
         tracing::error!(%table, "{error}");
         notify(&[NotifyState::Status(&format!("{table}: {error}"))]);
     } else if totals.objects > 0 || !report.failures.is_empty() {
         let failed_sites = report.failures.len();
-        let took_ms = took.map(|took| took.as_millis());
         tracing::info!(%table, objects = totals.objects, rows = totals.rows, bytes = totals.stored_bytes,
-            failed_sites, took_ms, "stored");
+            failed_sites, statements, took_ms, "stored");
         let last = format!(
             "{table}: {} rows in {} objects, {failed_sites} sites failed",
             totals.rows, totals.objects

@@ -202,6 +202,9 @@ pub struct Pass {
     pub rows_read: u64,
     /// Bytes read from the source.
     pub bytes_read: u64,
+    /// Statements by which a database server was asked for sites or rows; its catalogue is looked at beside
+    /// them where something is due.
+    pub statements: u64,
     /// Rows held back because their time lies in the future; they come by themselves when it is past.
     pub future_rows: u64,
     /// What is wrong with single files, each with its remedy, in every pass that meets it: the rows of

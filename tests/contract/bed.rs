@@ -41,6 +41,21 @@ pub(crate) fn site(id: &str) -> SiteId {
     SiteId::parse(id).unwrap()
 }
 
+/// What a pass asks of the database, and what it reads of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cost {
+    pub(crate) statements: u64,
+    pub(crate) rows: u64,
+}
+
+impl Cost {
+    pub(crate) const NOTHING: Self = Self { statements: 0, rows: 0 };
+    /// Who has something new.
+    pub(crate) const LISTING: Self = Self { statements: 1, rows: 0 };
+    /// That, and the last row of each site, where only its tie could tell it from another.
+    pub(crate) const LISTING_AND_TIES: Self = Self { statements: 2, rows: 3 };
+}
+
 /// Something that holds rows with columns SITE, TIME, ID and V.
 pub(crate) trait Bed {
     /// Adds rows, all at once.
@@ -52,6 +67,11 @@ pub(crate) trait Bed {
     /// Whether its rows are in the order of time and tie; else in the order in which they were added.
     fn is_table(&self) -> bool {
         true
+    }
+
+    /// The most that an idle pass over three sites may cost.
+    fn idle_cost(&self) -> Cost {
+        Cost::NOTHING
     }
 
     /// The shape of its rows.

@@ -24,6 +24,7 @@ macro_rules! keeps_the_contract {
         keeps_the_contract!(@rules $source, $make,
             every_row_comes_once_in_the_order_of_its_site
             an_idle_pass_gives_nothing
+            a_server_is_asked_as_little_for_many_sites_as_for_few
             rows_that_were_added_are_found_and_no_others
             another_source_goes_on_where_the_sites_stand
             wherever_a_pass_is_cut_off_the_next_gives_the_rest

@@ -3,29 +3,32 @@
 use livecosmos::source::mysql::Settings;
 use livecosmos::source::{Source, TableShape};
 
-use crate::bed::{Bed, Row};
+use crate::bed::{Bed, Cost, Row};
 use crate::support::mariadb::Mariadb;
 
 /// A server of its own.
-pub(crate) struct MariadbBed(Mariadb);
+pub(crate) struct MariadbBed {
+    server: Mariadb,
+    idle_cost: Cost,
+}
 
 impl MariadbBed {
     pub(crate) fn by_site() -> Self {
-        Self::with(", KEY i (site, time)")
+        Self::with(", KEY i (site, time)", Cost::LISTING)
     }
 
     pub(crate) fn by_time() -> Self {
-        Self::with(", KEY i (time)")
+        Self::with(", KEY i (time)", Cost::LISTING_AND_TIES)
     }
 
     pub(crate) fn scanned() -> Self {
-        Self::with("")
+        Self::with("", Cost::LISTING_AND_TIES)
     }
 
-    fn with(index: &str) -> Self {
+    fn with(index: &str, idle_cost: Cost) -> Self {
         let server = Mariadb::start();
         server.run(&format!("CREATE TABLE t (id bigint, site varchar(64), time datetime, v text{index})"));
-        Self(server)
+        Self { server, idle_cost }
     }
 }
 
@@ -39,11 +42,15 @@ impl Bed for MariadbBed {
         };
         if !rows.is_empty() {
             let lines: Vec<String> = rows.iter().map(line).collect();
-            self.0.run(&format!("INSERT INTO t VALUES {}", lines.join(", ")));
+            self.server.run(&format!("INSERT INTO t VALUES {}", lines.join(", ")));
         }
     }
 
+    fn idle_cost(&self) -> Cost {
+        self.idle_cost
+    }
+
     fn open(&self, shape: TableShape) -> Box<dyn Source> {
-        Settings::from_url(&self.0.url(), None).expect("a URL").open(shape)
+        Settings::from_url(&self.server.url(), None).expect("a URL").open(shape)
     }
 }

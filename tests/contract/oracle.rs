@@ -8,7 +8,7 @@ use std::sync::Arc;
 use livecosmos::source::oracle::{Driver, Settings};
 use livecosmos::source::{Access, Password, Source, TableShape};
 
-use crate::bed::{Bed, Row};
+use crate::bed::{Bed, Cost, Row};
 use crate::support::oci;
 use crate::support::oracle::OracleServer;
 use crate::support::oracle::tables::Tables;
@@ -91,6 +91,10 @@ impl Bed for OracleBed {
         let cells: Vec<[String; 4]> = rows.iter().map(cells).collect();
         let texts: Vec<[&str; 4]> = cells.iter().map(|cells| cells.each_ref().map(String::as_str)).collect();
         self.tables.insert("T", &texts);
+    }
+
+    fn idle_cost(&self) -> Cost {
+        Cost::LISTING_AND_TIES
     }
 
     fn open(&self, shape: TableShape) -> Box<dyn Source> {

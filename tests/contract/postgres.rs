@@ -3,29 +3,32 @@
 use livecosmos::source::postgres::Settings;
 use livecosmos::source::{Source, TableShape};
 
-use crate::bed::{Bed, Row};
+use crate::bed::{Bed, Cost, Row};
 use crate::support::postgres::Postgres;
 
 /// A server of its own.
-pub(crate) struct PostgresBed(Postgres);
+pub(crate) struct PostgresBed {
+    server: Postgres,
+    idle_cost: Cost,
+}
 
 impl PostgresBed {
     pub(crate) fn by_site() -> Self {
-        Self::with("CREATE INDEX ON t (site, time)")
+        Self::with("CREATE INDEX ON t (site, time)", Cost::LISTING)
     }
 
     pub(crate) fn by_time() -> Self {
-        Self::with("CREATE INDEX ON t (time)")
+        Self::with("CREATE INDEX ON t (time)", Cost { rows: 0, ..Cost::LISTING_AND_TIES })
     }
 
     pub(crate) fn scanned() -> Self {
-        Self::with("")
+        Self::with("", Cost { rows: 0, ..Cost::LISTING_AND_TIES })
     }
 
-    fn with(index: &str) -> Self {
+    fn with(index: &str, idle_cost: Cost) -> Self {
         let server = Postgres::start();
         server.run(&format!("CREATE TABLE t (id bigint, site text, time timestamptz, v text); {index}"));
-        Self(server)
+        Self { server, idle_cost }
     }
 }
 
@@ -44,11 +47,15 @@ impl Bed for PostgresBed {
         };
         if !rows.is_empty() {
             let lines: Vec<String> = rows.iter().map(line).collect();
-            self.0.run(&format!("INSERT INTO t VALUES {}", lines.join(", ")));
+            self.server.run(&format!("INSERT INTO t VALUES {}", lines.join(", ")));
         }
     }
 
+    fn idle_cost(&self) -> Cost {
+        self.idle_cost
+    }
+
     fn open(&self, shape: TableShape) -> Box<dyn Source> {
-        Settings::from_url(&self.0.url(), None).unwrap().open(shape)
+        Settings::from_url(&self.server.url(), None).unwrap().open(shape)
     }
 }

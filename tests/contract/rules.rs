@@ -3,7 +3,7 @@
 use livecosmos::source::{Bounds, SourceError};
 use livecosmos_state::{Cursor, Tie, Window};
 
-use crate::bed::{Bed, NOW_S, Row, site, time};
+use crate::bed::{Bed, Cost, NOW_S, Row, site, time};
 use crate::data;
 use crate::desk::Desk;
 
@@ -37,8 +37,24 @@ pub(crate) fn an_idle_pass_gives_nothing(bed: &mut dyn Bed) {
     assert_eq!(desk.follow(source.as_mut()).len(), 30);
     for _ in 0..3 {
         let pass = desk.try_pass(source.as_mut()).unwrap();
-        // At most the last row of each site, where only its tie could tell it from another.
-        assert!(pass.rows_read <= 3 && desk.stored.len() == 30, "{} rows are read", pass.rows_read);
+        assert_eq!(Cost { statements: pass.statements, rows: pass.rows_read }, bed.idle_cost());
+        assert_eq!(desk.stored.len(), 30);
+    }
+}
+
+pub(crate) fn a_server_is_asked_as_little_for_many_sites_as_for_few(bed: &mut dyn Bed) {
+    let of_sites = |sites: i64, second: i64| -> Vec<Row> {
+        (0..sites).map(|at| Row::new(&format!("S{at}"), second, second * 1_000 + at)).collect()
+    };
+    for sites in [3, 300] {
+        let (mut desk, mut source) = (Desk::default(), bed.open(bed.shape()));
+        bed.insert(&of_sites(sites, sites));
+        desk.follow(source.as_mut());
+        bed.insert(&of_sites(sites, sites + 1));
+        let before = desk.stored.len();
+        let pass = desk.try_pass(source.as_mut()).unwrap();
+        assert_eq!(desk.stored.len() - before, usize::try_from(sites).unwrap());
+        assert!(pass.statements <= 2, "{sites} sites: {} statements", pass.statements);
     }
 }
 

@@ -63,7 +63,18 @@ impl Plan {
         for node in self.nodes() {
             assert!(!node.starts_with("Seq Scan on met"), "all of the table is read: {}", self.text);
             assert!(!node.starts_with("Bitmap"), "rows come out of order: {}", self.text);
-            assert!(!node.starts_with("Sort "), "what the index has in order is sorted: {}", self.text);
+        }
+        let nodes: Vec<&str> = self.nodes().collect();
+        let sorted = nodes.windows(2).filter(|pair| pair[0].starts_with("Sort ")).map(|pair| pair[1]);
+        for node in sorted {
+            // The ties of one time are sorted: each site has one row of it here.
+            let rows = node.split_once("actual rows=").and_then(|(_, rest)| rest.split(' ').next());
+            let rows: Option<i64> = rows.and_then(|rows| rows.parse().ok());
+            assert!(
+                rows.is_some_and(|rows| rows <= SITES),
+                "what the index has in order is sorted: {}",
+                self.text
+            );
         }
         assert!(self.nodes().any(|node| node.starts_with("Index")), "no index is used: {}", self.text);
     }
@@ -210,33 +221,55 @@ fn with_an_index_on_time_alone_reading_begins_where_the_sites_stand() {
     assert_eq!(scene.stored(), scene.rows);
 }
 
-/// What the server was sent in a run that stores one new row of each site.
-fn statements_for(sites: u32) -> Vec<String> {
+/// A run that stores one new row of each site.
+struct Run {
+    /// What the server was sent.
+    sent: Vec<String>,
+    /// What livecosmos logged.
+    said: String,
+}
+
+fn run_of(sites: u32) -> Run {
     let server = Postgres::start_with(&["log_statement=all", "log_line_prefix=%a|"]);
     server.run(TABLE);
     server.run("CREATE INDEX ON met (site_id, date_time, id)");
     let workdir = following(&server, "site_column = \"site_id\"");
     let log = server.folder().join("server.log");
-    let mut before = 0;
+    let (mut before, mut said) = (0, String::new());
     for minute in 0..2 {
         server.run(&format!(
             "INSERT INTO met SELECT {minute} * 1000 + i, 'SITE' || i, \
              timestamptz '2025-01-01 00:00:00Z' + {minute} * interval '1 minute', 0.5 FROM generate_series(1, {sites}) AS i"
         ));
         before = std::fs::read(&log).expect("the server's log").len();
-        let _ = workdir.livecosmos().table("met").arg("--once").run().expect_code(0);
+        let run = workdir.livecosmos().table("met").arg("--once").env("LIVECOSMOS_LOG", "debug").run();
+        said = run.expect_code(0).stderr;
     }
     let text = std::fs::read(&log).expect("the server's log").split_off(before);
     let lines = String::from_utf8_lossy(&text);
     let sent = lines.lines().filter_map(|line| line.strip_prefix("livecosmos|LOG:  "));
-    sent.filter(|said| said.starts_with("statement:") || said.starts_with("execute"))
-        .map(str::to_owned)
-        .collect()
+    let sent = sent.filter(|said| said.starts_with("statement:") || said.starts_with("execute"));
+    Run { sent: sent.map(str::to_owned).collect(), said }
 }
 
 #[test]
 fn a_run_sends_as_many_statements_for_many_sites_as_for_few() {
-    let (few, many) = (statements_for(3), statements_for(200));
+    let (few, many) = (run_of(3).sent, run_of(200).sent);
     assert!(few.iter().any(|statement| statement.contains("ORDINALITY")), "{few:?}");
     assert_eq!(few, many);
+}
+
+#[test]
+fn the_statements_that_are_logged_are_those_that_the_server_was_sent() {
+    let Run { sent, said } = run_of(10);
+    let told = said.lines().filter(|line| line.contains(" looked "));
+    let told = told.filter_map(|line| line.split_once(" statements=")?.1.split(' ').next());
+    let told: usize = told.map(|number| number.parse::<usize>().expect("a number")).sum();
+    assert_eq!(
+        told,
+        sent.iter().filter(|statement| statement.contains("\"met\"")).count(),
+        "{said}\n{sent:?}"
+    );
+    // A listing and a reading, of what is live and of what may be late.
+    assert_eq!(told, 4, "{said}");
 }

@@ -147,6 +147,10 @@ impl Link for MysqlLink {
         })
     }
 
+    fn take_statements(&mut self) -> u64 {
+        self.talk.admission.take_statements()
+    }
+
     fn explain(&mut self, table: &Table) -> Result<Explained, Fault> {
         let instants = self.instants(table);
         let statements = Statements::new(table);
@@ -185,13 +189,15 @@ fn few<T>(outcome: Result<T, Halt>) -> Result<T, Fault> {
     })
 }
 
-/// A row of a listing: site, first time, last time, and whether it has rows without.
+/// A row of a listing: site, first time, last time, whether it has rows without, and the last tie.
 fn listed_site(row: &Row, table: &Table, instants: &Instants) -> Listed {
     let sent = |at: usize| row.as_ref(at).unwrap_or(&Sent::NULL);
+    let tie = table.tie.map(|at| &table.columns[at]).filter(|_| instants.is_exact());
     let is_true = |sent: &Sent| matches!(sent, Sent::Int(1..) | Sent::UInt(1..));
     Listed {
         site: site_text(sent(0), table),
         newest: value::newest(sent(2), instants),
+        newest_tie: tie.and_then(|column| value::tie(sent(4), column).ok()),
         has_undated: is_true(sent(3)) || value::is_zero(sent(1)),
     }
 }

@@ -58,14 +58,14 @@ impl<'a> Statements<'a> {
         }
     }
 
-    /// Each site with its first and its last time, and whether it has rows without: among so many, if
-    /// that is said; after a time, if `is_after`.
+    /// Each site with its first and its last time, whether it has rows without, and the last tie of the last
+    /// time where an index leads to it: among so many, if that is said; after a time, if `is_after`.
     pub(super) fn list(&self, among: Option<usize>, is_after: bool) -> String {
         let Self { from, time, .. } = self;
         let Some(site) = &self.site else {
             let after = if is_after { format!(" WHERE {time} > ?") } else { String::new() };
             let without = self.without_time("");
-            return format!("SELECT NULL, MIN({time}), MAX({time}), {without} FROM {from}{after}");
+            return format!("SELECT NULL, MIN({time}), MAX({time}), {without}, NULL FROM {from}{after}");
         };
         let among = among.map(|among| format!("{site} IN ({})", places(among)));
         let after = is_after.then(|| format!("{time} > ?"));
@@ -79,13 +79,33 @@ impl<'a> Statements<'a> {
             "SELECT {site} AS s, MIN({time}) AS low, MAX({time}) AS high FROM {from}{only} GROUP BY {site}"
         );
         if self.table.lookup == Lookup::BySite {
-            // One leap to the next site and two seeks within it, and another for rows without a time.
+            // One leap to the next site and two seeks within it, and others for the tie and rows without a time.
             let without = self.without_time(&format!("{site} <=> g.s AND "));
-            return format!("SELECT g.s, g.low, g.high, {without} FROM ({grouped}) AS g");
+            let tie = self.last_tie(site);
+            return format!("SELECT g.s, g.low, g.high, {without}, {tie} FROM ({grouped}) AS g");
         }
         format!(
-            "SELECT {site}, MIN({time}), MAX({time}), COALESCE(MAX({time} IS NULL), 0) FROM {from}{only} GROUP BY {site}"
+            "SELECT {site}, MIN({time}), MAX({time}), COALESCE(MAX({time} IS NULL), 0), NULL FROM {from}{only} GROUP BY {site}"
         )
+    }
+
+    /// The greatest tie among the rows of a site's last time.
+    fn last_tie(&self, site: &str) -> String {
+        let Self { from, time, .. } = self;
+        let Some(tie) = self.table.tie.map(|at| quoted(&self.table.columns[at].name)) else {
+            return "NULL".to_owned();
+        };
+        let order = self.tie_order().unwrap_or_else(|| tie.clone());
+        format!(
+            "(SELECT {tie} FROM {from} WHERE {site} <=> g.s AND {time} = g.high ORDER BY {order} DESC LIMIT 1)"
+        )
+    }
+
+    /// By what ties are sorted: texts by their bytes, as they are here.
+    fn tie_order(&self) -> Option<String> {
+        let Table { columns, tie, has_sorted_ties, .. } = self.table;
+        let name = quoted(&columns[(*tie)?].name);
+        Some(if *has_sorted_ties { name } else { format!("CAST({name} AS BINARY)") })
     }
 
     /// Whether there are rows whose time is null.
@@ -140,19 +160,14 @@ impl<'a> Statements<'a> {
     /// Site by site where the index is, the time, the tie, and then what makes the order of a group of equal
     /// times the same each time.
     fn order(&self) -> String {
-        let Table { lookup, columns, key, tie, site, time, has_sorted_ties, .. } = self.table;
+        let Table { lookup, columns, key, tie, site, time, .. } = self.table;
         let site = site.filter(|_| *lookup == Lookup::BySite);
-        let tie_order = tie.map(|at| match (quoted(&columns[at].name), has_sorted_ties) {
-            (name, true) => name,
-            // Texts sort by their bytes, as they do here.
-            (name, false) => format!("CAST({name} AS BINARY)"),
-        });
         let first = site.into_iter().chain([*time]).map(|at| quoted(&columns[at].name));
         let is_new = |at: &&usize| Some(**at) != site && **at != *time && Some(**at) != *tie;
         let rest = key.iter().filter(is_new).map(|at| quoted(&columns[*at].name));
         // What has a tie needs no more than that.
         let rest = rest.filter(|_| tie.is_none());
-        first.chain(tie_order).chain(rest).collect::<Vec<_>>().join(", ")
+        first.chain(self.tie_order()).chain(rest).collect::<Vec<_>>().join(", ")
     }
 }
 

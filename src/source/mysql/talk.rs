@@ -1,6 +1,5 @@
 //! Statements over a connection: each waits for its leave, for so long at most, and is not left half read.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, TryStreamExt as _};
@@ -12,7 +11,7 @@ use tokio::time::timeout;
 use super::connect::Connected;
 use super::session::Family;
 use super::{Settings, fault};
-use crate::source::server::{Fault, Gate, Halt};
+use crate::source::server::{Admission, Fault, Halt, Leave};
 
 /// So much of the rows that the server sends is held at once; the rest waits on its way.
 const HELD_BYTES_MAX: usize = 1 << 20;
@@ -29,7 +28,7 @@ pub(super) struct Talk {
     family: Family,
     /// For another connection, which ends a statement of this one.
     opts: Opts,
-    gate: Arc<Gate>,
+    pub(super) admission: Admission,
     /// For messages, as is the table.
     pub(super) server: String,
     table: String,
@@ -82,7 +81,7 @@ impl Talk {
             runtime: Some(runtime),
             family,
             opts,
-            gate: Gate::of(&server, settings.access.statements_max),
+            admission: Admission::to(&server, settings.access.statements_max),
             server,
             table,
             statement_timeout: settings.access.statement_timeout,
@@ -110,18 +109,27 @@ impl Talk {
 
     /// All rows of a statement that has few.
     pub(super) fn query(&mut self, statement: &str, values: Vec<Value>) -> Result<Vec<Row>, Fault> {
-        self.ask(async |conn| conn.exec(statement, Params::Positional(values)).await)
+        let leave = Admission::statement;
+        self.ask_with(leave, async |conn| conn.exec(statement, Params::Positional(values)).await)
     }
 
-    /// Does `work` with the connection.
+    /// Does `work` with the connection that asks for no rows of the table.
     pub(super) fn ask<T>(
         &mut self,
+        work: impl AsyncFnOnce(&mut Conn) -> Result<T, Error>,
+    ) -> Result<T, Fault> {
+        self.ask_with(Admission::other, work)
+    }
+
+    fn ask_with<T>(
+        &mut self,
+        leave: fn(&Admission) -> Leave,
         work: impl AsyncFnOnce(&mut Conn) -> Result<T, Error>,
     ) -> Result<T, Fault> {
         let limit = self.statement_timeout.saturating_add(GRACE);
         let (Some(runtime), Some(conn)) = (&self.runtime, &mut self.conn) else { return Err(self.closed()) };
         let outcome = {
-            let _leave = self.gate.pass();
+            let _leave = leave(&self.admission);
             runtime.block_on(async { timeout(limit, work(conn)).await })
         };
         match outcome {
@@ -173,14 +181,14 @@ impl Talk {
     ) -> Result<(), Break> {
         let Some(runtime) = &self.runtime else { return Err(Break::Halt(self.closed().into())) };
         let limit = self.statement_timeout;
-        let mut leave = Some(self.gate.pass());
+        let mut leave = Some(self.admission.statement());
         let begun = runtime.block_on(async {
             let rows = conn.exec_stream::<Row, _, _>(statement, Params::Positional(values));
             timeout(limit, rows).await
         });
         let mut rows = begun.map_err(|_| Break::Silence)??;
         loop {
-            let waited = leave.take().unwrap_or_else(|| self.gate.pass());
+            let waited = leave.take().unwrap_or_else(|| self.admission.other());
             let portion = runtime.block_on(async { timeout(limit, hold(&mut rows)).await });
             drop(waited);
             let (held, is_last) = portion.map_err(|_| Break::Silence)??;

@@ -288,7 +288,8 @@ fn push_fraction(text: &mut String, micros: u32, digits: usize) {
     }
 }
 
-fn tie(sent: &Sent, column: &Column) -> Result<Tie, String> {
+/// The tie of a row.
+pub(super) fn tie(sent: &Sent, column: &Column) -> Result<Tie, String> {
     let name = &column.name;
     match sent {
         Sent::NULL => Err(format!("the tie in {name} is null; give the row one")),

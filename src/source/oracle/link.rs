@@ -1,10 +1,8 @@
 //! A session of Oracle, and the statements of a pass over it.
 
-use std::sync::Arc;
-
 use livecosmos_state::Time;
 
-use super::driver::{Bind, Cell, Session, Values};
+use super::driver::{Bind, Cell, Give, Session, Values};
 use super::sql::{self, Statements};
 use super::value::{Reader, Times, site_bind, site_text};
 use super::{Settings, catalogue};
@@ -12,7 +10,9 @@ use crate::source::TableShape;
 use crate::source::position::{highest_time, lowest_time};
 use crate::source::server::catalogue::{Column, Lookup};
 use crate::source::server::groups::grouped;
-use crate::source::server::{Explained, Fault, Gate, Halt, Link, Listed, Record, Span, Table, Take, Wanted};
+use crate::source::server::{
+    Admission, Explained, Fault, Halt, Link, Listed, Record, Span, Table, Take, Wanted,
+};
 use crate::source::sqlite::TimeUnit;
 
 /// Sites in one list of a statement: Oracle takes a thousand.
@@ -29,7 +29,7 @@ const LONG_VALUE_BYTES: usize = 256 << 10;
 /// A session.
 pub(super) struct OracleLink {
     session: Box<dyn Session>,
-    gate: Arc<Gate>,
+    admission: Admission,
     server: String,
     user: Option<String>,
     shape: TableShape,
@@ -49,7 +49,7 @@ impl OracleLink {
         let server = settings.describe();
         Ok(Self {
             session,
-            gate: Gate::of(&server, settings.access.statements_max),
+            admission: Admission::to(&server, settings.access.statements_max),
             server,
             user: settings.user.clone(),
             shape: shape.clone(),
@@ -65,6 +65,18 @@ impl OracleLink {
         let done = outcome?;
         ended?;
         Ok(done)
+    }
+
+    /// Asks for sites or rows, with leave to do so.
+    fn query(
+        &mut self,
+        statement: &str,
+        binds: &[(String, Bind)],
+        fetch_rows: u32,
+        give: &mut Give<'_>,
+    ) -> Result<(), Halt> {
+        let Self { session, admission, .. } = self;
+        with_leave(admission, fetch_rows, give, |give| session.query(statement, binds, fetch_rows, give))
     }
 
     fn places(&self, name: &str, binds: &[Bind], all: &mut Vec<(String, Bind)>) -> Vec<String> {
@@ -93,12 +105,11 @@ impl OracleLink {
     ) -> Result<Vec<Listed>, Halt> {
         let column = table.site.map(|at| &table.columns[at]);
         let mut listed = Vec::new();
-        let _leave = self.gate.pass();
-        self.session.query(statement, binds, FETCH_ROWS, &mut |row| {
+        self.query(statement, binds, FETCH_ROWS, &mut |row| {
             let has_undated = matches!(row.value(2), Cell::Number("1"));
             let (site, newest) = (site_text(row.value(0), column), times.newest(row.value(1)));
             if newest.is_some() || has_undated {
-                listed.push(Listed { site, newest, has_undated });
+                listed.push(Listed { site, newest, newest_tie: None, has_undated });
             }
             Ok(true)
         })?;
@@ -124,8 +135,27 @@ impl OracleLink {
         let high = self.place("high", highest.map(|time| times.upper(time)), &mut binds);
         let statement = Statements::new(table).rows(&places, low.as_deref(), high.as_deref());
         let rows = fetch_rows(table).min(self.session.fetch_rows_max());
-        self.session.query(&statement, &binds, rows, &mut |row| give(row, reader))
+        self.query(&statement, &binds, rows, &mut |row| give(row, reader))
     }
+}
+
+/// Runs `query`, whose rows come `fetch_rows` in a round trip, with leave while the server works at it, and
+/// without while they are taken.
+fn with_leave(
+    admission: &Admission,
+    fetch_rows: u32,
+    give: &mut Give<'_>,
+    query: impl FnOnce(&mut Give<'_>) -> Result<(), Halt>,
+) -> Result<(), Halt> {
+    let mut leave = Some(admission.statement());
+    let mut taken = 0_u32;
+    query(&mut |row| {
+        leave = None;
+        let goes_on = give(row)?;
+        taken = (taken + 1) % fetch_rows.max(1);
+        leave = (goes_on && taken == 0).then(|| admission.other());
+        Ok(goes_on)
+    })
 }
 
 /// Rows in a round trip for a table of such columns.
@@ -160,14 +190,13 @@ fn few<T>(outcome: Result<T, Halt>) -> Result<T, Fault> {
 
 impl Link for OracleLink {
     fn table(&mut self, shape: &TableShape) -> Result<Table, Fault> {
-        let _leave = self.gate.pass();
+        let _leave = self.admission.other();
         catalogue::find(self.session.as_mut(), shape, &self.server, self.user.as_deref())
     }
 
     fn named_sites(&mut self, query: &str) -> Result<Vec<String>, Fault> {
         let mut sites = Vec::new();
-        let _leave = self.gate.pass();
-        few(self.session.query(query, &[], FETCH_ROWS, &mut |row| {
+        few(self.query(query, &[], FETCH_ROWS, &mut |row| {
             sites.extend(site_text(row.value(0), None));
             Ok(true)
         }))?;
@@ -243,7 +272,7 @@ impl Link for OracleLink {
         let undated = self.places("u", &texts(undated), &mut binds);
         let statement = Statements::new(table).strays(&refused, &undated);
         let mut taken = 0;
-        self.session.query(&statement, &binds, rows_max.min(fetch_rows(table)), &mut |row| {
+        self.query(&statement, &binds, rows_max.min(fetch_rows(table)), &mut |row| {
             reader.read(row, &mut record);
             take(&record)?;
             taken += 1;
@@ -251,10 +280,49 @@ impl Link for OracleLink {
         })
     }
 
+    fn take_statements(&mut self) -> u64 {
+        self.admission.take_statements()
+    }
+
     fn explain(&mut self, table: &Table) -> Result<Explained, Fault> {
         // A plan can be asked for only where its table may be written to; the statements name the index.
         let columns = table.site.into_iter().chain([table.time]).map(|at| table.columns[at].name.clone());
         let name = format!("on ({})", columns.collect::<Vec<_>>().join(", "));
         Ok(Explained { indexes: [name].into(), scans: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Values for Nothing {
+        fn value(&self, _: usize) -> Cell<'_> {
+            Cell::Null
+        }
+    }
+
+    #[test]
+    fn leave_is_held_while_the_server_works_and_not_while_rows_are_taken() {
+        let admission = Admission::to("leave.example.org:1521", 1);
+        let mut taken = 0;
+        let mut give = |_: &dyn Values| {
+            assert!(!admission.is_full(), "row {taken}");
+            taken += 1;
+            Ok(true)
+        };
+        let worked = with_leave(&admission, 2, &mut give, |give| {
+            for _ in 0..3 {
+                assert!(admission.is_full(), "the server looks for two rows");
+                give(&Nothing)?;
+                give(&Nothing)?;
+            }
+            assert!(admission.is_full(), "the server says that there are no more");
+            Ok(())
+        });
+        assert!(worked.is_ok() && taken == 6 && !admission.is_full());
+        assert_eq!(admission.take_statements(), 1);
     }
 }

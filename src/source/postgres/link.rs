@@ -1,7 +1,6 @@
 //! A connection to `PostgreSQL`, and the statements of a pass over it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::types::Type;
@@ -16,9 +15,11 @@ use crate::source::TableShape;
 use crate::source::position::{highest_time, lowest_time};
 use crate::source::server::catalogue::Lookup;
 use crate::source::server::instant::Instants;
-use crate::source::server::{Explained, Fault, Gate, Halt, Link, Listed, Record, Span, Table, Take, Wanted};
+use crate::source::server::{
+    Admission, Explained, Fault, Halt, Link, Listed, Record, Span, Table, Take, Wanted,
+};
 use crate::source::sqlite::TimeUnit;
-use livecosmos_state::{Cursor, Time};
+use livecosmos_state::{Cursor, Tie, Time};
 
 /// A connection.
 pub(super) struct PostgresLink {
@@ -26,7 +27,7 @@ pub(super) struct PostgresLink {
     /// Drives the connection; `None` only while this is dropped.
     runtime: Option<Runtime>,
     ended: Ended,
-    gate: Arc<Gate>,
+    admission: Admission,
     server: String,
     prepare: String,
     shape: TableShape,
@@ -62,7 +63,7 @@ impl PostgresLink {
             client,
             runtime: Some(runtime),
             ended,
-            gate: Gate::of(&server, settings.access.statements_max),
+            admission: Admission::to(&server, settings.access.statements_max),
             server,
             prepare: format!("{}; SET LOCAL statement_timeout = {timeout_ms}", sql::PREPARE),
             shape: shape.clone(),
@@ -81,7 +82,7 @@ impl PostgresLink {
         let Some(runtime) = &self.runtime else {
             return Err(Fault::lost(format!("{}: the connection is closed; it is made again", self.server)));
         };
-        let _leave = self.gate.pass();
+        let _leave = self.admission.other();
         let client = &mut self.client;
         let prepare = format!("{}{settings}", self.prepare);
         let transaction = runtime.block_on(async {
@@ -92,7 +93,7 @@ impl PostgresLink {
             Ok(transaction)
         });
         match transaction {
-            Ok(transaction) => Ok(Open { runtime, transaction, told, gate: &self.gate }),
+            Ok(transaction) => Ok(Open { runtime, transaction, told, admission: &self.admission }),
             Err(error) => Err(told.fault(&error)),
         }
     }
@@ -107,7 +108,7 @@ impl Link for PostgresLink {
         let Some(runtime) = &self.runtime else {
             return Err(Fault::lost(format!("{}: the connection is closed; it is made again", self.server)));
         };
-        let _leave = self.gate.pass();
+        let _leave = self.admission.other();
         runtime.block_on(catalogue::find(&self.client, shape, &self.server)).map_err(|lack| match lack {
             catalogue::Lack::Fault(fault) => fault,
             catalogue::Lack::Server(error) => {
@@ -130,7 +131,7 @@ impl Link for PostgresLink {
         let statements = Statements::new(table);
         let open = self.begin()?;
         let listed = if table.lookup == Lookup::BySite {
-            list_by_site(&open, &statements, among, &instants)
+            list_by_site(&open, table, among, &instants)
         } else {
             list_by_time(&open, &statements, among, span, &instants)
         };
@@ -177,6 +178,10 @@ impl Link for PostgresLink {
             take(&record)
         })?;
         Ok(open.end()?)
+    }
+
+    fn take_statements(&mut self) -> u64 {
+        self.admission.take_statements()
     }
 
     fn explain(&mut self, table: &Table) -> Result<Explained, Fault> {
@@ -226,10 +231,11 @@ impl Asked {
 /// By one seek or two a site; where its last time is none or infinite, another looks behind that.
 fn list_by_site(
     open: &Open<'_>,
-    statements: &Statements<'_>,
+    table: &Table,
     among: Option<&[String]>,
     instants: &Instants,
 ) -> Result<Vec<Listed>, Fault> {
+    let statements = Statements::new(table);
     let parameters: Vec<(Parameter<'_>, Type)> = match &among {
         Some(among) => vec![(among, Type::TEXT_ARRAY)],
         None => Vec::new(),
@@ -239,11 +245,12 @@ fn list_by_site(
     let mut undated = Vec::new();
     for row in &rows {
         let (site, newest) = site_and_time(open, row, instants)?;
+        let newest_tie = newest_tie(open, row, table)?.filter(|_| instants.is_exact());
         let has_undated = newest.is_none();
         if has_undated {
             undated.push(site.clone().unwrap_or_default());
         }
-        listed.push(Listed { site, newest, has_undated });
+        listed.push(Listed { site, newest, newest_tie, has_undated });
     }
     if undated.is_empty() {
         return Ok(listed);
@@ -252,6 +259,8 @@ fn list_by_site(
     let dated =
         rows.iter().map(|row| site_and_time(open, row, instants)).collect::<Result<HashMap<_, _>, _>>()?;
     for site in listed.iter_mut().filter(|site| site.has_undated) {
+        // The tie is that of a time which is none.
+        site.newest_tie = None;
         site.newest = dated.get(&site.site).copied().flatten();
     }
     Ok(listed)
@@ -278,9 +287,16 @@ fn list_by_time(
         .map(|row| {
             let (site, newest) = site_and_time(open, row, instants)?;
             let has_undated = row.try_get(2).map_err(|error| open.told.fault(&error))?;
-            Ok(Listed { site, newest, has_undated })
+            Ok(Listed { site, newest, newest_tie: None, has_undated })
         })
         .collect()
+}
+
+/// The tie beside a last time; none where it cannot be one.
+fn newest_tie(open: &Open<'_>, row: &Row, table: &Table) -> Result<Option<Tie>, Fault> {
+    let Some(column) = table.tie.map(|at| &table.columns[at]) else { return Ok(None) };
+    let raw: Option<Raw<'_>> = row.try_get(2).map_err(|error| open.told.fault(&error))?;
+    Ok(value::tie(raw.map(|raw| raw.0), column).ok())
 }
 
 fn site_and_time(

@@ -75,14 +75,19 @@ impl<'a> Statements<'a> {
         }
     }
 
-    /// Each site with its last time by the index: `$1` the only sites, if there are any such.
+    /// Each site with its last time by the index, and the last tie of that time: `$1` the only sites, if
+    /// there are any such.
     ///
     /// Without them sites are found by leaps, one seek each.
     pub(super) fn last_times(&self, is_among: bool) -> String {
         let Self { from, time, .. } = self;
         let newest = self.native(time);
         let Some((site, cast)) = &self.site else {
-            return format!("SELECT NULL::text, {newest} FROM {from} ORDER BY {time} DESC LIMIT 1");
+            return format!(
+                "SELECT NULL::text, last.time, {} FROM \
+                 (SELECT {newest} AS time, {time} AS stored FROM {from} ORDER BY {time} DESC LIMIT 1) AS last",
+                self.last_tie("")
+            );
         };
         let (found, id, shown) = if is_among {
             let found = format!("SELECT site{cast} AS site FROM unnest($1::text[]) AS named(site)");
@@ -97,14 +102,33 @@ impl<'a> Statements<'a> {
         };
         let siteless = match self.table.site {
             Some(at) if self.table.columns[at].is_nullable && !is_among => format!(
-                " UNION ALL SELECT NULL, NULL WHERE EXISTS (SELECT 1 FROM {from} WHERE {site} IS NULL)"
+                " UNION ALL SELECT NULL, NULL, NULL WHERE EXISTS (SELECT 1 FROM {from} WHERE {site} IS NULL)"
             ),
             _ => String::new(),
         };
         format!(
-            "WITH RECURSIVE found AS ({found}) SELECT {shown}, last.time FROM found CROSS JOIN LATERAL \
-             (SELECT {newest} AS time FROM {from} WHERE {site} = {id} ORDER BY {time} DESC LIMIT 1) AS last{siteless}"
+            "WITH RECURSIVE found AS ({found}) SELECT {shown}, last.time, {} FROM found CROSS JOIN LATERAL \
+             (SELECT {newest} AS time, {time} AS stored FROM {from} WHERE {site} = {id} ORDER BY {time} DESC LIMIT 1) \
+             AS last{siteless}",
+            self.last_tie(&format!("{site} = {id} AND "))
         )
+    }
+
+    /// The greatest tie among the rows of one time: only these are sorted.
+    fn last_tie(&self, of_site: &str) -> String {
+        let Self { from, time, .. } = self;
+        match self.tie() {
+            Some((tie, _)) => format!(
+                "(SELECT ({tie})::text FROM {from} WHERE {of_site}{time} = last.stored ORDER BY {tie} DESC LIMIT 1)"
+            ),
+            None => "NULL::text".to_owned(),
+        }
+    }
+
+    /// The tie column as ties are sorted, and the type to which a text becomes comparable with it.
+    fn tie(&self) -> Option<(String, String)> {
+        let column = &self.table.columns[self.table.tie?];
+        Some((format!("r.{}{}", quoted(&column.name), collation_of(column)), cast_of(column)))
     }
 
     /// The last time that is one, of each site of `$1`.
@@ -155,10 +179,7 @@ impl<'a> Statements<'a> {
     /// it on where `$4` says so.
     pub(super) fn rows(&self) -> String {
         let Self { from, time, .. } = self;
-        let tie = self.table.tie.map(|at| {
-            let column = &self.table.columns[at];
-            (format!("r.{}{}", quoted(&column.name), collation_of(column)), cast_of(column))
-        });
+        let tie = self.tie();
         let (ties, beyond) = match &tie {
             Some((tie, cast)) => (", $5::text[]", format!(" OR {tie} > d.tie{cast}")),
             None => ("", String::new()),

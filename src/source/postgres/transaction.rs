@@ -1,7 +1,7 @@
 //! A transaction, and the rows of its statements: few at once, or many portion by portion.
 
 use std::pin::Pin;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread;
 
 use futures_util::TryStreamExt as _;
@@ -12,7 +12,7 @@ use tokio_postgres::{Error, Portal, Row, RowStream, Transaction};
 use super::connect::Ended;
 use super::fault;
 use crate::source::Stopped;
-use crate::source::server::{Fault, Gate, Halt};
+use crate::source::server::{Admission, Fault, Halt};
 
 /// Rows in a portion: so many are asked for that they take about this much.
 const PORTION_BYTES: usize = 1 << 20;
@@ -42,7 +42,7 @@ pub(super) struct Open<'l> {
     pub(super) runtime: &'l Runtime,
     pub(super) transaction: Transaction<'l>,
     pub(super) told: Told<'l>,
-    pub(super) gate: &'l Arc<Gate>,
+    pub(super) admission: &'l Admission,
 }
 
 impl Open<'_> {
@@ -52,7 +52,7 @@ impl Open<'_> {
         statement: &str,
         parameters: &[(Parameter<'_>, Type)],
     ) -> Result<Vec<Row>, Fault> {
-        let _leave = self.gate.pass();
+        let _leave = self.admission.statement();
         let rows = self.runtime.block_on(self.transaction.query_typed(statement, parameters));
         rows.map_err(|error| self.told.fault(&error))
     }
@@ -74,7 +74,7 @@ impl Open<'_> {
         give: &mut dyn FnMut(&Row, &Told<'_>) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
         let portal = {
-            let _leave = self.gate.pass();
+            let _leave = self.admission.statement();
             self.runtime.block_on(async {
                 let statement = self.transaction.prepare_typed(statement, types).await?;
                 self.transaction.bind_raw(&statement, parameters).await
@@ -113,9 +113,9 @@ struct Portions<'o> {
 impl Portions<'_> {
     /// Receives a portion and hands it on, at once unless it is very large; whether more may follow.
     fn next(&mut self, hand_on: &mut dyn FnMut(Vec<Row>) -> Result<(), Halt>) -> Result<bool, Halt> {
-        let Open { runtime, transaction, told, gate } = self.open;
+        let Open { runtime, transaction, told, admission } = self.open;
         let fault = |error: Error| told.fault(&error);
-        let mut leave = Some(gate.pass());
+        let mut leave = Some(admission.other());
         let rows = runtime.block_on(transaction.query_portal_raw(&self.portal, to_i32(self.rows_max)));
         let mut rows = Box::pin(rows.map_err(fault)?);
         let (mut count, mut bytes) = (0, 0);

@@ -115,7 +115,7 @@ fn value(raw: Option<&[u8]>, class: Class) -> Value<'_> {
     }
 }
 
-fn tie(raw: Option<&[u8]>, column: &Column) -> Result<Tie, String> {
+pub(super) fn tie(raw: Option<&[u8]>, column: &Column) -> Result<Tie, String> {
     let name = &column.name;
     let raw = raw.ok_or_else(|| format!("the tie in {name} is null; give the row one"))?;
     let text =

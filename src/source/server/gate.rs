@@ -1,6 +1,8 @@
-//! How many statements run at a server at once, of all tables and fills of this process.
+//! How many statements run at a server at once, of all tables and fills of this process, and how many
+//! each connection asks.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError, Weak};
 
 /// The gates of all servers, by their addresses.
@@ -8,7 +10,7 @@ static GATES: LazyLock<Mutex<HashMap<String, Weak<Gate>>>> = LazyLock::new(Mutex
 
 /// Lets so many through at once.
 #[derive(Debug)]
-pub(in crate::source) struct Gate {
+struct Gate {
     free: Mutex<usize>,
     freed: Condvar,
 }
@@ -19,7 +21,7 @@ pub(in crate::source) struct Leave(Arc<Gate>);
 
 impl Gate {
     /// The gate of the server at `address`. Its width is that of the first who asked.
-    pub(in crate::source) fn of(address: &str, statements_max: usize) -> Arc<Self> {
+    fn of(address: &str, statements_max: usize) -> Arc<Self> {
         let mut gates = GATES.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(gate) = gates.get(address).and_then(Weak::upgrade) {
             return gate;
@@ -30,12 +32,49 @@ impl Gate {
         gate
     }
 
-    /// Waits until a statement may run. To be held only while it does: never while rows wait for the sink.
-    pub(in crate::source) fn pass(self: &Arc<Self>) -> Leave {
+    fn pass(self: &Arc<Self>) -> Leave {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let mut free = self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
         *free -= 1;
         Leave(Arc::clone(self))
+    }
+}
+
+/// A connection's way through the gate of its server.
+#[derive(Debug)]
+pub(in crate::source) struct Admission {
+    gate: Arc<Gate>,
+    statements: AtomicU64,
+}
+
+impl Admission {
+    /// To the server at `address`.
+    pub(in crate::source) fn to(address: &str, statements_max: usize) -> Self {
+        Self { gate: Gate::of(address, statements_max), statements: AtomicU64::new(0) }
+    }
+
+    /// Waits until a statement may run that asks for sites or rows. Its leave is to be held only
+    /// while the server works at it: never while rows wait for the sink.
+    pub(in crate::source) fn statement(&self) -> Leave {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.gate.pass()
+    }
+
+    /// Waits until the server may be given other work: more rows of a statement, the catalogue, the ends of a
+    /// transaction.
+    pub(in crate::source) fn other(&self) -> Leave {
+        self.gate.pass()
+    }
+
+    /// Statements since this was asked last.
+    pub(in crate::source) fn take_statements(&self) -> u64 {
+        self.statements.swap(0, Ordering::Relaxed)
+    }
+
+    /// Whether a statement would have to wait.
+    #[cfg(test)]
+    pub(in crate::source) fn is_full(&self) -> bool {
+        *self.gate.free.lock().unwrap_or_else(PoisonError::into_inner) == 0
     }
 }
 
@@ -48,7 +87,7 @@ impl Drop for Leave {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
 

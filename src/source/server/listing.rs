@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use livecosmos_state::Time;
+use livecosmos_state::{Tie, Time};
 
 use super::catalogue::Lookup;
 use super::{Fault, Link, Table};
@@ -31,8 +31,17 @@ pub(in crate::source) struct Listed {
     pub(in crate::source) site: Option<String>,
     /// The newest of its times that is one.
     pub(in crate::source) newest: Option<Time>,
+    /// The greatest tie of the rows of that time, where the listing tells it.
+    pub(in crate::source) newest_tie: Option<Tie>,
     /// It has rows whose time is none, or infinite.
     pub(in crate::source) has_undated: bool,
+}
+
+impl Listed {
+    /// The same of a site that the server takes for equal: nothing of its own is newer.
+    pub(super) fn spelled(&self, site: &str) -> Self {
+        Self { site: Some(site.to_owned()), ..self.clone() }
+    }
 }
 
 /// What a pass begins with.

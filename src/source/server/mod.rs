@@ -33,7 +33,7 @@ pub use access::Access;
 pub(super) use catalogue::Table;
 pub use credentials::Password;
 pub(super) use fault::{Fault, Halt};
-pub(super) use gate::Gate;
+pub(super) use gate::{Admission, Leave};
 use listing::{Asked, Listing, Outlook};
 pub(super) use listing::{Listed, Span};
 use reading::Reading;
@@ -75,6 +75,9 @@ pub(super) trait Link: Send {
         rows_max: u32,
         take: &mut Take<'_>,
     ) -> Result<(), Halt>;
+
+    /// Statements that asked for sites or rows since this was called last.
+    fn take_statements(&mut self) -> u64;
 
     /// How the server would find the rows of a table that has an index for it.
     fn explain(&mut self, table: &Table) -> Result<Explained, Fault>;
@@ -172,11 +175,13 @@ impl Source for ServerSource {
         let changed = last.and_then(|last| last.change_to(&table));
         let reading = Reading::new(&self.shape, self.fixed.as_ref(), start, intake);
         let outcome = reading.run(link.as_mut(), &mut table, listing);
+        let statements = link.take_statements();
         self.last = Some(table.clone());
         if !matches!(&outcome, Err(Halt::Fault(fault)) if fault.may_be_stale()) {
             (self.link, self.table) = (Some(link), Some(table));
         }
         let mut pass = outcome.map_err(SourceError::from)?;
+        pass.statements = statements;
         pass.notices.extend(changed);
         pass.notices.retain(|notice| self.said.insert(notice.clone()));
         Ok(pass)

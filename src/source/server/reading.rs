@@ -107,7 +107,7 @@ impl<'a> Reading<'a> {
     fn take_stock(&mut self, listed: Vec<Listed>, table: &Table) -> Result<Stock, Halt> {
         let mut stock = Stock::default();
         let listed = table.sites.spelled_out(listed, &self.known_sites(table));
-        for Listed { site: stored, newest, has_undated } in listed {
+        for Listed { site: stored, newest, newest_tie, has_undated } in listed {
             let site = match (&stored, self.fixed) {
                 (_, Some(site)) => Ok(site.clone()),
                 (Some(stored), None) => SiteId::parse(stored),
@@ -131,7 +131,7 @@ impl<'a> Reading<'a> {
             let resume = self.batcher.resume(slot).clone();
             let newest_due = newest.and_then(|newest| self.patience.newest_due(newest));
             self.batcher.set_newest(slot, newest_due);
-            if !resume.paused && may_have_rows(&resume, newest) {
+            if !resume.paused && may_have_rows(&resume, newest, newest_tie.as_ref()) {
                 stock.wanted.push(Wanted { site: stored, resume, slot });
             }
         }
@@ -347,11 +347,14 @@ fn schema_of(table: &Table) -> Arc<Schema> {
     Arc::new(Schema { columns, time: table.time, site: table.site })
 }
 
-/// Whether a site whose newest time this is may have rows that are due.
-fn may_have_rows(resume: &Resume, newest: Option<Time>) -> bool {
-    newest.is_some_and(|newest| match lowest_time(resume) {
-        None => true,
-        Some(lowest) => newest > lowest || (newest == lowest && needs_tie(resume)),
+/// Whether a site whose newest time and tie these are may have rows that are due.
+fn may_have_rows(resume: &Resume, newest: Option<Time>, newest_tie: Option<&Tie>) -> bool {
+    newest.is_some_and(|newest| match (&resume.cursor, newest_tie) {
+        (Cursor::Row { time, tie }, Some(newest_tie)) if *tie != Tie::None => {
+            (newest, newest_tie) > (*time, tie)
+        }
+        _ => lowest_time(resume)
+            .is_none_or(|lowest| newest > lowest || (newest == lowest && needs_tie(resume))),
     })
 }
 

@@ -51,23 +51,23 @@ impl Equality {
                 let shown = if self.ignores_spaces { stored.trim_end_matches(' ') } else { stored };
                 if SiteId::parse(shown).is_ok() {
                     asked.insert(shown.to_owned());
-                    spelled.push(Listed { site: Some(shown.to_owned()), ..site });
+                    spelled.push(site.spelled(shown));
                     continue;
                 }
                 let newest = hiding.and_then(|other| other.newest).max(site.newest);
-                hiding = Some(Listed { site: None, newest, has_undated: false });
+                hiding = Some(Listed { site: None, newest, newest_tie: None, has_undated: false });
                 spelled.push(site);
                 continue;
             }
             for name in same {
                 asked.insert(name.to_string());
-                spelled.push(Listed { site: Some(name.to_string()), ..site });
+                spelled.push(site.spelled(name.as_str()));
             }
         }
         // A text that is no site may be shown in the place of one that is.
         if let Some(hiding) = hiding {
             let hidden = known.iter().filter(|known| !asked.contains(known.as_str()));
-            spelled.extend(hidden.map(|name| Listed { site: Some(name.to_string()), ..hiding }));
+            spelled.extend(hidden.map(|name| hiding.spelled(name.as_str())));
         }
         spelled
     }
@@ -85,6 +85,7 @@ mod tests {
         let listed = listed.iter().map(|site| Listed {
             site: Some((*site).to_owned()),
             newest: Some(Time::new(10, 0).unwrap()),
+            newest_tie: None,
             has_undated: false,
         });
         let known = known.iter().map(|site| SiteId::parse(site).unwrap()).collect();
