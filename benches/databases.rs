@@ -12,9 +12,10 @@ mod support;
 mod polls;
 #[path = "databases/stages.rs"]
 mod stages;
+#[path = "databases/tables.rs"]
+mod tables;
 
 use std::io::BufRead as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -36,61 +37,23 @@ fn main() {
     let rows =
         std::env::var("LIVECOSMOS_BENCH_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
     println!("{rows} rows of {SITES} sites, 6 columns; the fastest of {TRIES} runs\n");
-    let postgres = postgres(rows);
+    let postgres = tables::postgres(rows);
     let limit = limits(&postgres, rows);
     println!("\nstages: the source alone, and with what encodes its rows on the same thread; PostgreSQL");
     stage("source", &postgres, rows, false, limit);
     stage("source, ndjson, SHA-256", &postgres, rows, true, limit);
     println!("\nend to end: livecosmos --once, a backlog to ndjson objects in S3 (s3s-fs)");
-    let source = format!("kind = \"postgres\"\nurl = \"{}\"", postgres.url());
-    backlog("PostgreSQL", &source, rows, limit);
+    backlog("PostgreSQL", &tables::source("postgres", &postgres.url()), rows, limit);
     drop(postgres);
+    let mariadb = tables::mariadb(rows);
+    backlog("MariaDB", &tables::source("mariadb", &mariadb.url()), rows, limit);
+    drop(mariadb);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let source = sqlite(&folder.path().join("met.db"), rows);
-    backlog("SQLite", &source, rows, limit);
+    backlog("SQLite", &tables::sqlite(&folder.path().join("met.db"), rows), rows, limit);
     println!("\nstatements and time of a poll, live and late rows together; PostgreSQL");
     for sites in [10, 1_000, 10_000] {
         polls::measure(sites);
     }
-}
-
-/// A server with the table, its index and its statistics.
-fn postgres(rows: u32) -> Postgres {
-    let server = Postgres::start_with(&["shared_buffers=512MB", "max_wal_size=8GB"]);
-    server.run(&format!(
-        "CREATE TABLE met (site_id text NOT NULL, date_time timestamptz NOT NULL, id bigint PRIMARY KEY, ta float8, \
-         rh float8, ws float8); INSERT INTO met SELECT 'SITE' || i % {SITES}, \
-         timestamptz '2025-01-01 00:00:00Z' + i / {SITES} * interval '1 minute', i, (i % 4000) / 100.0 - 10, \
-         (i * 7 % 1000) / 10.0, i % 997 / 37.0 FROM generate_series(0, {rows} - 1) AS i; \
-         CREATE INDEX ON met (site_id, date_time, id)"
-    ));
-    server.run("VACUUM ANALYZE met");
-    server
-}
-
-/// The same table in a file; gives the lines of `[source]`.
-fn sqlite(path: &Path, rows: u32) -> String {
-    let mut database = rusqlite::Connection::open(path).expect("a new file");
-    let filled = (|| {
-        database.execute_batch(
-            "PRAGMA journal_mode = WAL; CREATE TABLE met (site_id TEXT NOT NULL, date_time TEXT NOT NULL, \
-             id INTEGER PRIMARY KEY, ta REAL, rh REAL, ws REAL)",
-        )?;
-        let all = database.transaction()?;
-        all.execute(
-            &format!(
-                "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ?1 - 1) \
-                 INSERT INTO met SELECT 'SITE' || (i % {SITES}), \
-                 strftime('%Y-%m-%d %H:%M:%S', 1735689600 + i / {SITES} * 60, 'unixepoch'), i, \
-                 (i % 4000) / 100.0 - 10, (i * 7 % 1000) / 10.0, i % 997 / 37.0 FROM n"
-            ),
-            [rows],
-        )?;
-        all.execute_batch("CREATE INDEX by_site ON met (site_id, date_time, id)")?;
-        all.commit()
-    })();
-    filled.expect("room for the table");
-    format!("kind = \"sqlite\"\npath = \"{}\"", path.display())
 }
 
 /// What the server can do at best: its own COPY, piped to nothing.

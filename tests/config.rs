@@ -281,6 +281,7 @@ fn server(old: &str, new: &str) -> String {
 fn a_server_that_cannot_be_meant_is_refused() {
     let url = |url: &str| server("postgresql://reader@db/stations", url);
     insta::assert_snapshot!(url("postgresql://reader@db/stations"), @"it is taken");
+    insta::assert_snapshot!(server("\"postgres\"", "\"postgresql\""), @"it is taken");
     insta::assert_snapshot!(server("url = \"postgresql://reader@db/stations\"", ""), @r#"[DIR]/config.toml:9:9: table LEVEL1_X has no source.url; set url under [source], such as "postgresql://user@host/database?sslmode=verify-full""#);
     insta::assert_snapshot!(url("mysql://db/x"), @"[DIR]/config.toml:4:7: url does not begin with postgresql://; write it as postgresql://user@host:5432/database?sslmode=verify-full");
     insta::assert_snapshot!(url("postgresql://db"), @"[DIR]/config.toml:4:7: url names no host or no database; write it as postgresql://user@host:5432/database?sslmode=verify-full");

@@ -122,7 +122,9 @@ pub(crate) struct RawPoll {
 pub(crate) enum SourceKind {
     Csv,
     Sqlite,
+    #[serde(alias = "postgresql")]
     Postgres,
+    #[serde(alias = "mariadb")]
     Mysql,
     Oracle,
 }
