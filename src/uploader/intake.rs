@@ -75,7 +75,9 @@ impl Lanes {
     /// Keeps the sieve for the rows that follow. After a refusal the source cuts its batches smaller, where
     /// all of their rows are sent; what a sieve lets through is parted behind it.
     fn sift(&mut self, site: &SiteId, (resume, sieve): (Resume, Option<Sieve>)) -> Resume {
-        let rows_max = self.uploader.rows_max(site, &self.errand.chain());
+        let chain = self.errand.chain();
+        let unsettled = self.uploader.rows_of_unsettled(site, &chain);
+        let rows_max = self.uploader.rows_max(site, &chain).into_iter().chain(unsettled).min();
         match sieve {
             Some(sieve) => {
                 self.sieves.insert(site.clone(), (sieve, rows_max));

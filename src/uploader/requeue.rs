@@ -11,6 +11,7 @@ use livecosmos_state::{Chain, ChainName, Cursor, Fill, FillKind, SiteId, Tie, Ti
 
 use super::{LiveUploader, Parcel, SiteError, Step};
 use crate::clock::just_after;
+use crate::key::Partition;
 use crate::quarantine::{Entry, QuarantineError};
 use crate::rows::{Batch, Schema};
 use crate::sink::hex;
@@ -176,7 +177,8 @@ impl LiveUploader {
         waiting: &mut Vec<Waiting>,
         done: &mut Requeued,
     ) -> Result<bool, SiteError> {
-        let mut parts: VecDeque<Vec<Waiting>> = in_objects(std::mem::take(waiting)).into();
+        let mut parts: VecDeque<Vec<Waiting>> =
+            in_objects(std::mem::take(waiting), self.settings.key.partition()).into();
         while let Some(part) = parts.pop_front() {
             let (batch, rows) = (to_batch(site, &part), part.len() as u64);
             let mut memory = self.shared.borrow(&batch.rows).await?;
@@ -232,8 +234,8 @@ impl LiveUploader {
     }
 }
 
-/// Rows of the same columns, in their order of time, as many as one object holds.
-fn in_objects(mut waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
+/// Rows of the same columns and partition, in their order of time, as many as one object holds.
+fn in_objects(mut waiting: Vec<Waiting>, partition: Option<Partition>) -> Vec<Vec<Waiting>> {
     waiting.sort_by(|a, b| (a.row.time.time, &a.identity).cmp(&(b.row.time.time, &b.identity)));
     let mut by_columns: Vec<(Schema, Vec<Waiting>)> = Vec::new();
     let mut places: HashMap<Box<[Box<str>]>, usize> = HashMap::new();
@@ -246,7 +248,13 @@ fn in_objects(mut waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
     }
     by_columns
         .into_iter()
-        .flat_map(|(_, rows)| rows.chunks(BATCH_ROWS_MAX).map(<[Waiting]>::to_vec).collect::<Vec<_>>())
+        .flat_map(|(_, rows)| {
+            let is_together = |one: &Waiting, other: &Waiting| {
+                partition.is_none_or(|it| it.span(one.row.time.time).holds(other.row.time.time))
+            };
+            let parts = rows.chunk_by(is_together).flat_map(|part| part.chunks(BATCH_ROWS_MAX));
+            parts.map(<[Waiting]>::to_vec).collect::<Vec<_>>()
+        })
         .collect()
 }
 
@@ -261,5 +269,12 @@ fn to_batch(site: &SiteId, part: &[Waiting]) -> Batch {
     }
     let tie = Tie::Text(hex(&named.finish().as_ref()[..NAME_BYTES]));
     let newest = part.iter().map(|it| it.row.time.time).max().unwrap_or(Time::MIN);
-    Batch { site: site.clone(), rows, to: Cursor::Row { time: newest, tie }, is_cut: false, newest: None }
+    Batch {
+        site: site.clone(),
+        rows,
+        to: Cursor::Row { time: newest, tie },
+        is_cut: false,
+        is_at_border: false,
+        newest: None,
+    }
 }

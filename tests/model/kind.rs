@@ -1,9 +1,25 @@
 //! What is settled for a whole history.
 
+use livecosmos::key::KeyTemplate;
 use livecosmos::uploader::Lookback;
 
 use crate::history::DAY_S;
 use crate::random::Random;
+
+/// Keys that tell neither place nor time.
+pub(crate) const BY_DIGEST: &str = "{site}/{sha256}{ext}";
+
+/// Presets and templates of each promise.
+const KEYS: [&str; 8] = [
+    "chain",
+    "chain",
+    "hive",
+    "iot-swarm",
+    "{site}/{from}/{seq}{ext}",
+    "{site}/{seq}-{md5}",
+    "{site}/{year}/{month}/{day}/{hour}/{seq}.x",
+    BY_DIGEST,
+];
 
 /// Settings that are drawn once.
 #[derive(Debug)]
@@ -14,6 +30,8 @@ pub(crate) struct Kind {
     pub(crate) lookback: Option<Lookback>,
     pub(crate) catches_up: bool,
     pub(crate) late: Late,
+    /// How keys are made.
+    pub(crate) key: &'static str,
 }
 
 /// What becomes of rows that come late.
@@ -47,7 +65,18 @@ impl Kind {
             lookback: seconds.map(|seconds| Lookback { seconds, sends_updates }),
             catches_up: !random.once_in(4),
             late,
+            key: KEYS[usize::try_from(random.below(KEYS.len() as u64)).expect("one of them")],
         }
+    }
+
+    pub(crate) fn template(&self) -> KeyTemplate {
+        KeyTemplate::parse(self.key).expect("a template")
+    }
+
+    /// Whether the chain decides keys: then two daemons may store at the same moment, and a put may arrive
+    /// when nobody knows of it any more.
+    pub(crate) fn is_decided_by_chain(&self) -> bool {
+        self.template().is_decided_by_chain()
     }
 
     /// Whether a row that changed is due again.

@@ -24,7 +24,7 @@ const FEW: u64 = 1_500;
 /// Histories of the long one.
 const MANY: u64 = 100_000;
 /// What must have happened in as many histories, or the model proves less than it says.
-const PLAYED: [&str; 13] = [
+const PLAYED: [&str; 14] = [
     "fresh rows",
     "late rows",
     "old rows",
@@ -35,6 +35,7 @@ const PLAYED: [&str; 13] = [
     "old states",
     "runs with faults",
     "runs of both at once",
+    "turns of both",
     "backfills",
     "clocks set",
     "adoptions and jumps",
