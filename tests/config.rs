@@ -387,7 +387,7 @@ fn durations_sizes_and_counts_have_limits_that_are_named() {
     insta::assert_snapshot!(refusal_of("upload.batch_rows_max = 0"), @"[DIR]/config.toml:12:25: batch_rows_max is 0; use 1 to 1000000");
     insta::assert_snapshot!(refusal_of("upload.in_flight_max = -1"), @"[DIR]/config.toml:12:24: in_flight_max is -1; use 1 to 256");
     insta::assert_snapshot!(refusal_of("upload.in_flight_max = \"many\""), @r#"[DIR]/config.toml:12:24: this is the string "many"; write a whole number"#);
-    insta::assert_snapshot!(refusal_of("upload.key = \"{site}/{date}/{seq}\""), @"[DIR]/config.toml:12:14: the key template has an unknown token '{date}'; known are {site}, {table}, {live_table}, {chain}, {seq}, {ext}");
+    insta::assert_snapshot!(refusal_of("upload.key = \"{date}/{site}/{seq}\""), @"[DIR]/config.toml:12:14: {site} of the key template stands behind {date}, which changes from object to object, so a site could not be listed by itself; put {site} before it");
 }
 
 #[test]

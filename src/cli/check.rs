@@ -13,6 +13,7 @@ use super::state_dir;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, TableConfig};
 use crate::exit::Exit;
+use crate::key::KeyTemplate;
 use crate::sink::{self, Guard, Settings, SinkError};
 use crate::source::Plan;
 
@@ -70,6 +71,7 @@ pub(super) fn run(path: &Path, offline: bool, common: &CommonArgs) -> Result<Exi
                 findings.extend(check_source(table));
                 findings.extend(runtime.block_on(check_sink(&table.sink)));
             }
+            findings.push(check_key(&table.upload.key));
             findings.push(check_state(&state_dir, table));
             CheckedTable { table: table.table.to_string(), findings }
         })
@@ -153,6 +155,13 @@ fn describe(settings: &Settings) -> String {
         Settings::S3(s3) if s3.prefix.is_empty() => format!("s3://{}", s3.bucket),
         Settings::S3(s3) => format!("s3://{}/{}", s3.bucket, s3.prefix),
     }
+}
+
+/// Which promise the key template keeps. It holds as far as that of the sink.
+fn check_key(template: &KeyTemplate) -> Finding {
+    let name = template.preset().map(|name| format!(" ({name})")).unwrap_or_default();
+    let zone = template.partition().map(|_| "; dates and hours are UTC").unwrap_or_default();
+    Finding::good("key", format!("{template}{name}: {}{zone}", template.promise()))
 }
 
 fn check_state(dir: &Path, table: &TableConfig) -> Finding {

@@ -10,7 +10,7 @@ use super::{KeyTemplate, PRESETS};
 pub enum Promise {
     /// It is: the chain decides each key, and the sink lets one writer through.
     Always,
-    /// It is, but for two writers that store at the same moment: the rows decide this token.
+    /// It is, but for two writers that are at work at the same time: the rows decide this token.
     OneWriter(&'static str),
     /// It is after crashes; a state that went back to an older one may send rows again, as no place in a
     /// chain can be read from a key that has this token and no `{seq}`.
@@ -51,7 +51,7 @@ impl fmt::Display for Promise {
             Self::OneWriter(token) => write!(
                 f,
                 "every row once, also after a lost or an older state; {{{token}}} follows from the rows, so two \
-                 daemons that store at the same moment are not kept apart"
+                 daemons at work at the same time are not kept apart"
             ),
             Self::AfterCrashes(token) => write!(
                 f,

@@ -138,7 +138,7 @@ impl Rehearsal {
             retry: &self.settings.retry,
             stop: &self.stop,
             in_flight: &self.in_flight,
-            pending: None,
+            pending: self.pending(site),
         };
         let from = known.clone().unwrap_or_else(|| Position::start(None));
         let found = self.runtime.block_on(chain.catch_up(from, None))?.position;
@@ -146,6 +146,10 @@ impl Rehearsal {
             return Ok(found);
         }
         Ok(Position::start(self.settings.fallback.first_floor(&self.state, self.now)))
+    }
+
+    fn pending(&self, site: &SiteId) -> Option<String> {
+        Some(self.state.sites.get(site)?.live.pending.as_ref()?.key.clone())
     }
 
     fn fail(&mut self, error: SiteError) -> Stopped {

@@ -29,6 +29,15 @@ const WINDOWS: i64 = 2;
 /// Keys of objects by their place in the chain: one each, or the chain contradicts itself.
 type Places = BTreeMap<u64, Vec<String>>;
 
+/// Which of a site's keys a look takes in.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Look {
+    /// All of them: where that is no more than what follows, or before anything of the chain is known.
+    AtAll,
+    /// Those of objects with rows at this time or later.
+    Since(Time),
+}
+
 impl Chain<'_> {
     /// The same as [`Chain::catch_up`] where keys do not follow each other as objects do.
     ///
@@ -63,19 +72,25 @@ impl Chain<'_> {
         self.follow_places(known, &places, recent).await
     }
 
-    /// What of the chain is stored behind `known`, by a look that costs little; `since` is a time before
-    /// which it has no rows. Nothing where such a look is not possible.
+    /// What of the chain is stored behind `known`, by a look that costs little: from a time on before which it has
+    /// no rows, or at all keys of a site that had none. Nothing where such a look is not possible.
     pub(super) async fn glance(
         &self,
         known: Position,
-        since: Time,
+        look: Look,
         recent: Option<Recent>,
     ) -> Result<Option<Found>, SiteError> {
         if self.key.is_listed_by_seq() {
             return self.follow_or_say(known, recent).await.map(Some);
         }
-        let Some(bound) = self.key.bound(self.table, self.site, since, known.seq) else { return Ok(None) };
-        let places = self.places(Some(&bound), known.seq).await?;
+        let bound = match look {
+            Look::AtAll => None,
+            Look::Since(time) => match self.key.bound(self.table, self.site, time, known.seq) {
+                Some(bound) => Some(bound),
+                None => return Ok(None),
+            },
+        };
+        let places = self.places(bound.as_deref(), known.seq).await?;
         self.follow_places(known, &places, recent).await.map(Some)
     }
 
@@ -157,7 +172,7 @@ impl Chain<'_> {
 
     async fn check_last_place(&self, known: &Position, last: u64, places: &Places) -> Result<(), SiteError> {
         match places.get(&last) {
-            Some(_) if !self.is_marked() => Ok(()),
+            Some(_) if !self.key.has_seq() => Ok(()),
             Some(keys) => {
                 let key = self.only(keys)?;
                 let facts = self.facts(key).await?;
@@ -180,7 +195,7 @@ impl Chain<'_> {
         recent: Option<Recent>,
     ) -> Result<Found, SiteError> {
         let mut kept = Kept::new(recent);
-        if !self.is_marked() {
+        if !self.key.has_seq() {
             return self.follow_any(position, places, recent).await;
         }
         let keys = places.range(position.seq..).map(|(_, keys)| self.only(keys).cloned());
@@ -244,8 +259,8 @@ impl LiveUploader {
             return Ok(false);
         }
         let known = self.position(site, chain);
-        let Some(since) = self.no_rows_before(site, chain, &known) else { return Ok(false) };
-        let found = self.chain(site, chain).glance(known.clone(), since, self.recent(site)).await?;
+        let Some(look) = self.look_for(site, chain, &known) else { return Ok(false) };
+        let found = self.chain(site, chain).glance(known.clone(), look, self.recent(site)).await?;
         let Some(found) = found.filter(|found| found.position != known) else { return Ok(false) };
         tracing::info!(table = %self.settings.table, %site, %chain, seq = known.seq,
             to_seq = found.position.seq, "another writer stored this part of the chain; adopted");
@@ -253,19 +268,19 @@ impl LiveUploader {
         Ok(true)
     }
 
-    /// A time before which what another writer adds to a chain now has no rows.
-    fn no_rows_before(&self, site: &SiteId, chain: &ChainName, known: &Position) -> Option<Time> {
-        if self.settings.key.is_listed_by_seq() {
-            return Some(Time::MIN);
+    /// Where what another writer adds to a chain now is looked for, if that costs little.
+    fn look_for(&self, site: &SiteId, chain: &ChainName, known: &Position) -> Option<Look> {
+        if self.settings.key.is_listed_by_seq() || (known.seq == 0 && *chain == ChainName::LIVE) {
+            return Some(Look::AtAll);
         }
         let compares = self.kind_of(site, chain).is_some_and(livecosmos_state::FillKind::compares);
         match &known.cursor {
             _ if *chain == ChainName::LATE => {
                 let seconds = self.settings.lookback?.seconds;
                 let watermark = self.journal.read(|state| front(state.sites.get(site)?))?;
-                Some(shift(watermark, -seconds.saturating_mul(WINDOWS)))
+                Some(Look::Since(shift(watermark, -seconds.saturating_mul(WINDOWS))))
             }
-            Cursor::Row { time, .. } if !compares && *chain != ChainName::REQUEUE => Some(*time),
+            Cursor::Row { time, .. } if !compares && *chain != ChainName::REQUEUE => Some(Look::Since(*time)),
             _ => None,
         }
     }

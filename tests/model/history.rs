@@ -308,6 +308,11 @@ impl History {
         }
         let files = read_folder(&self.daemons[which].state_dir);
         self.daemons[which].past.push(files);
+        if self.shelf.has_on_the_way() {
+            // What is tried next is not what is on its way.
+            self.tally.add("puts on their way", 1);
+            self.a_row_changes();
+        }
         Ok(())
     }
 
@@ -317,10 +322,13 @@ impl History {
         self.tally.add("turns of both", 1);
         self.turn_to(1 - which);
         self.had_older_state = true;
+        self.rows_appear();
         let other = self.open(1 - which);
         self.round(&other).await;
         other.close().map_err(|error| error.to_string())?;
         self.turn_to(which);
+        // What the one stores is not what the other would.
+        self.rows_appear();
         self.say(format!("daemon {which} goes on"));
         Ok(())
     }

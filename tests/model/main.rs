@@ -24,7 +24,7 @@ const FEW: u64 = 1_500;
 /// Histories of the long one.
 const MANY: u64 = 100_000;
 /// What must have happened in as many histories, or the model proves less than it says.
-const PLAYED: [&str; 14] = [
+const PLAYED: [&str; 15] = [
     "fresh rows",
     "late rows",
     "old rows",
@@ -36,6 +36,7 @@ const PLAYED: [&str; 14] = [
     "runs with faults",
     "runs of both at once",
     "turns of both",
+    "puts on their way",
     "backfills",
     "clocks set",
     "adoptions and jumps",

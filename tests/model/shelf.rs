@@ -18,6 +18,8 @@ type Intrusion = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Requests that may be made before a put arrives whose connection broke.
 const DELAY_MAX: u64 = 40;
+/// Puts that are lost after one that is delayed: as often as it is tried again.
+const PUTS_LOST: u64 = 4;
 
 /// What becomes of requests in a run: decided by the number of the request.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,6 +56,8 @@ struct Inner {
     on_the_way: OnTheWay,
     /// Of all runs.
     requests_made: u64,
+    /// After one that is delayed, so many puts are lost.
+    puts_lost: u64,
     commits_count: u64,
     /// Every state that this run committed before it stopped, if they are kept.
     commits: Vec<Files>,
@@ -68,7 +72,7 @@ impl Shelf {
     pub(crate) fn begin(&self, state_dir: &Path, faults: Faults, crash_at: Option<Crash>) {
         let mut inner = self.inner();
         (inner.faults, inner.requests, inner.crash_at) = (faults, 0, crash_at);
-        (inner.crash, inner.intrude_at) = (None, None);
+        (inner.crash, inner.intrude_at, inner.puts_lost) = (None, None, 0);
         (inner.commits_count, inner.keeps_commits) = (0, false);
         inner.commits.clear();
         state_dir.clone_into(&mut inner.state_dir);
@@ -88,6 +92,11 @@ impl Shelf {
     pub(crate) fn restore(&self, objects: Objects, on_the_way: OnTheWay) {
         *self.objects() = objects;
         self.inner().on_the_way = on_the_way;
+    }
+
+    /// Whether a put may still arrive.
+    pub(crate) fn has_on_the_way(&self) -> bool {
+        !self.inner().on_the_way.is_empty()
     }
 
     /// What is still on its way arrives now.
@@ -226,8 +235,16 @@ impl Fate {
 impl Sink for Shelf {
     async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
         let fate = self.request("put", key).await;
+        let is_lost = {
+            let mut inner = self.inner();
+            let before = inner.puts_lost;
+            inner.puts_lost = before.saturating_sub(1);
+            before > 0
+        };
+        let fate = if is_lost { Fate::RequestLost } else { fate };
         if fate == Fate::Delayed {
             let mut inner = self.inner();
+            inner.puts_lost = PUTS_LOST;
             let due = inner.requests_made + 1 + crate::random::mix(inner.requests_made) % DELAY_MAX;
             inner.on_the_way.push((due, key.to_owned(), object.clone()));
         }
