@@ -93,8 +93,7 @@ impl KeyTemplate {
                     return Some(bound);
                 }
                 Part::Token(Token::Seq) if named.is_some() => {
-                    bound.push_str(&format!("{seq:0SEQ_DIGITS$}"));
-                    return Some(bound);
+                    return Some(format!("{bound}{seq:0SEQ_DIGITS$}"));
                 }
                 Part::Token(_) => break,
             }

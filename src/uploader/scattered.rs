@@ -178,13 +178,13 @@ impl Chain<'_> {
                 let facts = self.facts(key).await?;
                 self.check_end(known, key, &facts)
             }
-            None => match places.first_key_value().filter(|(seq, _)| **seq < last) {
-                Some((_, keys)) => Err(self.is_missing(last, &keys[0])),
-                None => {
-                    self.warn_of_expiry(last);
-                    Ok(())
+            None => {
+                if let Some((_, keys)) = places.first_key_value().filter(|(seq, _)| **seq < last) {
+                    return Err(self.is_missing(last, &keys[0]));
                 }
-            },
+                self.warn_of_expiry(last);
+                Ok(())
+            }
         }
     }
 
