@@ -3,7 +3,6 @@
 //! A source is a blocking reader on a thread of its own. The uploader hands it an [`Intake`] for
 //! each pass; the source asks it where a site stands, and gives it batches.
 
-mod base64;
 mod batcher;
 mod cells;
 pub mod csv;
@@ -24,7 +23,7 @@ use livecosmos_state::{Cursor, FilePosition, SiteId, SourceFile, Time, Window};
 pub use batcher::{Batcher, Slot};
 pub use cells::{Cells, Recheck, Sendable, WRITE_ANEW};
 pub use number::is_json_number;
-pub use server::{Access, Password};
+pub use server::Access;
 pub use time::{Fold, TimeError, TimeReader};
 
 use crate::rows::Batch;

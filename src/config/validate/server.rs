@@ -11,7 +11,8 @@ use super::super::SourceSettings;
 use super::super::path::{expand, folder_of, resolve};
 use super::super::raw::{RawSource, RawTable};
 use super::{Check, Checked};
-use crate::source::{Access, Password, SiteRule, TableShape, mysql, postgres};
+use crate::secret::Secret;
+use crate::source::{Access, SiteRule, TableShape, mysql, postgres};
 
 const CONNECT_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
 const STATEMENT_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
@@ -121,7 +122,7 @@ impl Check<'_> {
     }
 
     /// Where the password is, if the section says so.
-    fn password(&self, raw: &RawSource) -> Checked<Option<Password>> {
+    fn password(&self, raw: &RawSource) -> Checked<Option<Secret>> {
         let said = [&raw.password, &raw.password_file, &raw.password_credential];
         let mut said = said.into_iter().flatten();
         let (Some(first), second) = (said.next(), said.next()) else { return Ok(None) };
@@ -134,11 +135,11 @@ impl Check<'_> {
         self.text(Some(first), "the password's place")?;
         if let Some(file) = &raw.password_file {
             let path = expand(file.get_ref(), self.table).map_err(|error| self.at(file, error))?;
-            return Ok(Some(Password::File(resolve(&folder_of(self.document.path()), &path))));
+            return Ok(Some(Secret::File(resolve(&folder_of(self.document.path()), &path))));
         }
         Ok(Some(match &raw.password_credential {
-            Some(name) => Password::Credential(name.get_ref().clone()),
-            None => Password::Written(SecretString::from(first.get_ref().as_str())),
+            Some(name) => Secret::Credential(name.get_ref().clone()),
+            None => Secret::Written(SecretString::from(first.get_ref().as_str())),
         }))
     }
 }
