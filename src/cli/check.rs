@@ -132,6 +132,9 @@ async fn check_sink(settings: &Settings) -> Vec<Finding> {
                 (_, Guard::LookFirst) => {
                     "every row once from one writer; this sink does not keep two writers at once apart"
                 }
+                (_, Guard::Receiver) => {
+                    "every row once if the receiver honours Idempotency-Key (docs/http-endpoint.md), else at least once"
+                }
             };
             vec![Finding::good("sink", place), Finding::good("promise", promise)]
         }
@@ -152,6 +155,7 @@ fn describe(settings: &Settings) -> String {
         Settings::Memory => "memory:".to_owned(),
         Settings::S3(s3) if s3.prefix.is_empty() => format!("s3://{}", s3.bucket),
         Settings::S3(s3) => format!("s3://{}/{}", s3.bucket, s3.prefix),
+        Settings::Http(http) => http.describe(),
     }
 }
 

@@ -81,7 +81,7 @@ impl Batcher {
 
     /// Rows to push the next row's values into, that row ending at `cursor`.
     ///
-    /// Closes the site's batch first when it is full or of another schema, and the largest batch
+    /// Closes the site's batch first when it is full, was cut here before, or is of another schema, and the largest batch
     /// when all together hold too much; but never between two rows of equal cursors.
     pub fn begin_row(
         &mut self,
@@ -93,7 +93,9 @@ impl Batcher {
         let group = &self.groups[slot.0];
         let rows_max = group.rows_max.unwrap_or(usize::MAX).min(self.limits.batch_rows_max);
         let must_close = group.open.as_ref().is_some_and(|open| {
-            let full = open.rows.len() >= rows_max || open.rows.value_bytes() >= self.limits.batch_bytes_max;
+            let full = open.rows.len() >= rows_max
+                || open.rows.value_bytes() >= self.limits.batch_bytes_max
+                || group.resume.cut_at.as_ref() == Some(&open.to);
             (full && open.to != *cursor) || !Arc::ptr_eq(open.rows.schema(), schema)
         });
         if must_close {

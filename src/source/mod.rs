@@ -87,6 +87,9 @@ pub struct Resume {
     /// The first batch of the pass has so many rows at most, the next twice as many, and so on: the sink
     /// refused a larger one.
     pub rows_max: Option<usize>,
+    /// The first batch ends here, if it comes so far: so did one whose fate cannot be looked up, and the same
+    /// batch is sent again.
+    pub cut_at: Option<Cursor>,
 }
 
 /// The rows of a site that a fill is about.
@@ -110,6 +113,7 @@ impl Resume {
             paused: false,
             bounds: None,
             rows_max: None,
+            cut_at: None,
         }
     }
 }

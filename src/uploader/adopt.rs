@@ -61,6 +61,8 @@ impl Chain<'_> {
     /// has a gap or an overlap: nothing is stored for the site until the operator has looked.
     pub(super) async fn catch_up(&self, known: Position, recent: Option<Recent>) -> Result<Found, SiteError> {
         let start = match known.seq.checked_sub(1) {
+            // It tells of what is behind that, and of nothing before.
+            _ if !self.sink.can_be_read() => known,
             Some(last) => {
                 self.check_last(&known, last).await?;
                 known

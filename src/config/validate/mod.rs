@@ -1,6 +1,7 @@
 //! From what is written to what is meant: every value is checked once, here.
 
 mod oracle;
+mod secret;
 mod server;
 mod shape;
 mod sink;
