@@ -4,6 +4,8 @@
 
 #[path = "../data/mod.rs"]
 mod data;
+#[path = "../served/mod.rs"]
+mod served;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -13,4 +15,3 @@ mod followed;
 mod killed;
 mod plans;
 mod types;
-mod writers;

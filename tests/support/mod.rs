@@ -12,6 +12,7 @@
 
 pub mod authority;
 pub mod daemon;
+pub mod database;
 pub mod front;
 pub mod garage;
 pub mod http;
