@@ -17,6 +17,8 @@ use super::process::{Process, free_address, wait_until};
 
 /// Servers start in a second; the rest is for a machine that is busy with a build.
 pub const STARTS_WITHIN: Duration = Duration::from_mins(2);
+/// A server that is no longer wanted ends in a moment.
+const LEAVES_WITHIN: Duration = Duration::from_secs(5);
 /// The database that a new server has.
 pub const DATABASE: &str = "stations";
 
@@ -28,6 +30,8 @@ pub trait Engine {
     const ADMIN: &'static str;
     /// A database that is there before any was made.
     const FIRST_DATABASE: &'static str;
+    /// Ends it at once, and lets it give back what it has of the machine.
+    const LEAVE: Signal;
 
     /// Where a program of it is; panics with what to install if it is nowhere.
     fn program(name: &str) -> PathBuf;
@@ -66,6 +70,7 @@ pub struct Database<E> {
     /// Variables of its environment.
     environment: Vec<(String, String)>,
     process: Option<Process>,
+    leave: Signal,
     place: Place,
     engine: PhantomData<E>,
 }
@@ -90,6 +95,7 @@ impl<E: Engine> Database<E> {
             settings: settings.iter().map(ToString::to_string).collect(),
             environment: environment.to_vec(),
             process: None,
+            leave: E::LEAVE,
             place: Place { address: free_address(), folder },
             engine: PhantomData,
         };
@@ -191,6 +197,16 @@ impl<E: Engine> Database<E> {
         command.args(self.environment.iter().map(|(name, value)| format!("{name}={value}")));
         command.arg(E::program(E::SERVER)).args(E::serve(&self.place, &self.settings));
         command
+    }
+}
+
+impl<E> Drop for Database<E> {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.signal(self.leave);
+            // It is killed anyway.
+            let _ = process.ended_within(LEAVES_WITHIN);
+        }
     }
 }
 

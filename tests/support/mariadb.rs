@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use super::database::{Client, DATABASE, Database, Engine, Place, unprivileged};
 use super::process::{Process, wait_until};
 
@@ -31,6 +33,7 @@ impl Engine for MariaDb {
     const SERVER: &'static str = "mariadbd";
     const ADMIN: &'static str = ADMIN;
     const FIRST_DATABASE: &'static str = "mysql";
+    const LEAVE: Signal = Signal::KILL;
 
     /// Debian keeps some of them where PATH does not look.
     fn program(name: &str) -> PathBuf {

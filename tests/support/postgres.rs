@@ -4,15 +4,19 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::Signal;
+
 use super::database::{Client, DATABASE, Database, Engine, Place, STARTS_WITHIN, unprivileged};
 use super::process::wait_until;
 
-const SETTINGS: [&str; 4] = [
+const SETTINGS: [&str; 5] = [
     // No test cuts the power under it; what was committed must outlive a kill, though.
     "fsync=off",
     "shared_buffers=32MB",
     "max_connections=50",
     "unix_socket_directories=",
+    // Else what it shares among its processes stays in memory when it is killed, also behind the test.
+    "dynamic_shared_memory_type=mmap",
 ];
 
 /// A running server with one empty database.
@@ -25,6 +29,8 @@ impl Engine for PostgreSql {
     const SERVER: &'static str = "postgres";
     const ADMIN: &'static str = "postgres";
     const FIRST_DATABASE: &'static str = "postgres";
+    /// Killed, it would leave a segment of shared memory behind.
+    const LEAVE: Signal = Signal::QUIT;
 
     fn program(name: &str) -> PathBuf {
         program(name)
