@@ -9,6 +9,7 @@ mod served;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clocks;
 mod deadlock;
 mod encrypted;
 mod faults;

@@ -7,6 +7,7 @@
     reason = "each test binary includes the whole module and uses a part of it"
 )]
 
+pub(crate) mod clocks;
 pub(crate) mod faults;
 pub(crate) mod followed;
 pub(crate) mod killed;

@@ -11,6 +11,7 @@
 #![allow(unreachable_pub, reason = "the module is private to each test binary that includes it")]
 
 pub mod authority;
+pub mod clock;
 pub mod daemon;
 pub mod database;
 pub mod front;
