@@ -19,13 +19,13 @@ pub(crate) fn make_table<E: Speech>(server: &Database<E>) {
     server.run(&format!("CREATE TABLE clock AS SELECT {} AS began", E::later(E::NOW, "-43200")));
 }
 
-/// A folder that follows that table at `url`, in small objects. Times are seconds apart in the table, and a
-/// transaction is overtaken by few others: `lookback` covers hundreds of them, however slow the machine.
+/// A folder that follows that table at `url`, in small objects. Times go on by half a minute in a second of ours,
+/// and a daemon that is killed may come to the end of no pass for long: `lookback` covers all that is written.
 pub(crate) fn following<E: Speech>(url: &str, sink: &str) -> Workdir {
     workdir(&format!(
         "[source]\nkind = \"{}\"\nurl = \"{url}\"\n{sink}\n\
          [upload]\nformat = \"ndjson\"\ncompression = \"none\"\nbatch_rows_max = 8\n\
-         [poll]\ninterval = \"100ms\"\nfallback = \"all\"\nlookback = \"10m\"\n\
+         [poll]\ninterval = \"100ms\"\nfallback = \"all\"\nlookback = \"12h\"\n\
          [tables.MET]\nsite_column = \"SITE_ID\"\ntime_column = \"DATE_TIME\"\ntie_column = \"ID\"\n",
         E::KIND
     ))
