@@ -1,19 +1,11 @@
 //! What goes wrong at a server costs no row, and is told in words that name the remedy.
 
 use crate::served::table::{WITHIN, followed, following, insert, once, served, stop, wait_for, with};
-use crate::served::{faults, played};
 use crate::support::mariadb::{MariaDb, wait_for_statements};
 use crate::support::objects;
 use crate::support::process::wait_until;
 
-played!(faults, MariaDb:
-    a_server_that_is_away_is_waited_for_and_ends_a_single_run
-    a_daemon_starts_before_its_server
-    the_next_address_is_taken_where_one_is_dead
-    sessions_that_are_ended_and_statements_that_are_cancelled_lose_nothing
-    a_table_that_is_renamed_and_comes_back_is_read_on
-    columns_that_come_go_or_change_their_type_begin_a_new_object_and_are_told
-);
+crate::served::faults::play!(MariaDb);
 
 #[test]
 fn a_server_that_is_killed_while_it_sends_rows_loses_and_doubles_none() {

@@ -2,8 +2,9 @@
 
 use crate::served::speech::Speech;
 use crate::served::table::{following, ids, once, served, stored, stored_ids, with};
-use crate::served::{followed, played};
 use crate::support::mariadb::{MariaDb, Mariadb};
+
+crate::served::followed::play!(MariaDb);
 
 impl Speech for MariaDb {
     const KIND: &'static str = "mysql";
@@ -45,8 +46,6 @@ impl Speech for MariaDb {
         server.run(&kills.join(" "));
     }
 }
-
-played!(followed, MariaDb: rows_of_a_table_are_stored_once_and_then_those_that_were_added);
 
 #[test]
 fn an_account_that_may_only_select_suffices_and_its_password_is_never_shown() {

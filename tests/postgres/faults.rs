@@ -1,17 +1,9 @@
 //! What goes wrong at a server costs no row, and is told in words that name the remedy.
 
 use crate::served::table::{WITHIN, following, ids, insert, once, served, stop, stored_ids, wait_for};
-use crate::served::{faults, played};
 use crate::support::postgres::{PostgreSql, Postgres};
 
-played!(faults, PostgreSql:
-    a_server_that_is_away_is_waited_for_and_ends_a_single_run
-    a_daemon_starts_before_its_server
-    the_next_address_is_taken_where_one_is_dead
-    sessions_that_are_ended_and_statements_that_are_cancelled_lose_nothing
-    a_table_that_is_renamed_and_comes_back_is_read_on
-    columns_that_come_go_or_change_their_type_begin_a_new_object_and_are_told
-);
+crate::served::faults::play!(PostgreSql);
 
 #[test]
 fn a_table_that_is_locked_holds_up_the_daemon_and_no_longer() {

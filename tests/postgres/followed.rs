@@ -1,8 +1,9 @@
 //! A table that grows is followed, row by row; and how `PostgreSQL` speaks of it.
 
 use crate::served::speech::Speech;
-use crate::served::{followed, played};
 use crate::support::postgres::{PostgreSql, Postgres};
+
+crate::served::followed::play!(PostgreSql);
 
 impl Speech for PostgreSql {
     const KIND: &'static str = "postgres";
@@ -41,5 +42,3 @@ impl Speech for PostgreSql {
         server.run(&format!("SELECT {act}(pid) FROM pg_stat_activity WHERE application_name = 'livecosmos'"));
     }
 }
-
-played!(followed, PostgreSql: rows_of_a_table_are_stored_once_and_then_those_that_were_added);

@@ -108,3 +108,13 @@ pub(crate) fn rows_are_stored_once_whoever_stamps_them_within_what_tolerance_and
     assert_eq!(stored_ids(&workdir), ids(1, last));
     println!("server's clock set {} times: {last} rows due, {last} stored, each once", STEPS.len());
 }
+
+macro_rules! play {
+    ($engine:ty) => {
+        crate::served::played!(clocks, $engine:
+            rows_that_a_server_ahead_of_us_stamps_are_held_back_counted_and_stored_once_when_their_time_has_come
+            rows_are_stored_once_whoever_stamps_them_within_what_tolerance_and_lookback_allow
+        );
+    };
+}
+pub(crate) use play;

@@ -103,3 +103,17 @@ fn insert_note<E: Speech>(server: &Database<E>, first: i64, last: i64) {
         E::numbers(first, last)
     ));
 }
+
+macro_rules! play {
+    ($engine:ty) => {
+        crate::served::played!(faults, $engine:
+            a_server_that_is_away_is_waited_for_and_ends_a_single_run
+            a_daemon_starts_before_its_server
+            the_next_address_is_taken_where_one_is_dead
+            sessions_that_are_ended_and_statements_that_are_cancelled_lose_nothing
+            a_table_that_is_renamed_and_comes_back_is_read_on
+            columns_that_come_go_or_change_their_type_begin_a_new_object_and_are_told
+        );
+    };
+}
+pub(crate) use play;

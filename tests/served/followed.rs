@@ -15,3 +15,12 @@ pub(crate) fn rows_of_a_table_are_stored_once_and_then_those_that_were_added<E: 
     let _ = run.run().expect_code(0);
     assert_eq!(stored_ids(&workdir), ids(1, 450));
 }
+
+macro_rules! play {
+    ($engine:ty) => {
+        crate::served::played!(followed, $engine:
+            rows_of_a_table_are_stored_once_and_then_those_that_were_added
+        );
+    };
+}
+pub(crate) use play;

@@ -15,12 +15,12 @@ pub(crate) mod speech;
 pub(crate) mod table;
 pub(crate) mod writers;
 
-/// A test of each scene that is named, over one kind of server.
+/// A test of each scene that is named, over one kind of server. Each module of scenes names its own in `play`.
 macro_rules! played {
     ($scenes:ident, $engine:ty: $($scene:ident)*) => {
         $(#[test]
         fn $scene() {
-            $scenes::$scene::<$engine>();
+            crate::served::$scenes::$scene::<$engine>();
         })*
     };
 }
@@ -32,7 +32,7 @@ macro_rules! played_for_long {
         $(#[test]
         #[ignore = "minutes; part of make torture"]
         fn $scene() {
-            $scenes::$scene::<$engine>();
+            crate::served::$scenes::$scene::<$engine>();
         })*
     };
 }
