@@ -11,7 +11,9 @@
 #![allow(unreachable_pub, reason = "the module is private to each test binary that includes it")]
 
 pub mod authority;
+pub mod clock;
 pub mod daemon;
+pub mod database;
 pub mod front;
 pub mod garage;
 pub mod http;

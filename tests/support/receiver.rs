@@ -57,6 +57,7 @@ ThreadingHTTPServer",
         )
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a test's own file, gone with the test")]
     fn start_at(address: SocketAddr, program: &str, more: Option<String>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // Each fixture has an address of its own.
