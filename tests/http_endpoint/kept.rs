@@ -1,5 +1,6 @@
 //! Every row once, though the daemon, the receiver, requests and replies are lost at random moments.
 
+use std::io::BufRead as _;
 use std::time::{Duration, Instant};
 
 use crate::data::{self, SplitMix64};
@@ -121,13 +122,7 @@ fn an_outage_ends_with_all_rows_there_once() {
     daemon.wait_for_stderr("does not answer", WITHIN);
     receiver.start_again();
     add_rows(&workdir, 360, 30);
-    let rows = || {
-        receiver
-            .batches()
-            .values()
-            .map(|batch| batch.iter().filter(|byte| **byte == b'\n').count())
-            .sum::<usize>()
-    };
+    let rows = || receiver.batches().values().map(|batch| batch.lines().count()).sum::<usize>();
     wait_until("all rows", WITHIN, || (rows() >= 390).then_some(()));
     daemon.terminate();
     let _ = daemon.wait().expect_code(0);
