@@ -126,6 +126,7 @@ async fn check_sink(settings: &Settings) -> Vec<Finding> {
         Ok((place, guard)) => {
             let promise = match (settings, guard) {
                 (Settings::Memory, _) => "none: what is stored is gone when the process ends",
+                (Settings::Stdout, _) => "every row at least once: what is written counts as stored",
                 (_, Guard::CreateIfAbsent) => {
                     "every row once; of two writers at once, the sink lets one through"
                 }
@@ -156,6 +157,7 @@ fn describe(settings: &Settings) -> String {
         Settings::S3(s3) if s3.prefix.is_empty() => format!("s3://{}", s3.bucket),
         Settings::S3(s3) => format!("s3://{}/{}", s3.bucket, s3.prefix),
         Settings::Http(http) => http.describe(),
+        Settings::Stdout => "stdout".to_owned(),
     }
 }
 

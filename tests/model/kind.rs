@@ -14,6 +14,9 @@ pub(crate) struct Kind {
     pub(crate) lookback: Option<Lookback>,
     pub(crate) catches_up: bool,
     pub(crate) late: Late,
+    /// Rows go to an endpoint, which cannot be asked what it holds: there is one daemon, whose state may be
+    /// rolled back and is never lost.
+    pub(crate) has_receiver: bool,
 }
 
 /// What becomes of rows that come late.
@@ -47,6 +50,7 @@ impl Kind {
             lookback: seconds.map(|seconds| Lookback { seconds, sends_updates }),
             catches_up: !random.once_in(4),
             late,
+            has_receiver: late == Late::None && random.once_in(2),
         }
     }
 

@@ -27,7 +27,7 @@ impl Check<'_> {
         match &mut settings {
             Settings::S3(settings) => self.s3(&raw.s3, settings)?,
             Settings::Http(settings) => self.http(&raw.http, settings)?,
-            Settings::Local(_) | Settings::Memory => {}
+            Settings::Local(_) | Settings::Memory | Settings::Stdout => {}
         }
         Ok(settings)
     }
