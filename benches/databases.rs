@@ -96,7 +96,7 @@ fn backlog(name: &str, source: &str, rows: u32, limit: Duration) {
     let mut rss_mib = 0;
     let took = fastest(|| {
         let store = s3s::start();
-        let workdir = workdir(&config(source, &store));
+        let workdir = workdir(&config(source, &in_s3(&store)));
         let run = workdir.livecosmos().table("met").arg("--once").credentials(&store);
         let (took, peak_mib) = run_to_its_end(&run);
         rss_mib = rss_mib.max(peak_mib);
@@ -122,12 +122,17 @@ fn stored_rows(store: &S3s) -> usize {
 }
 
 /// Rows of one backlog are one chain: nothing is put aside for a fill.
-fn config(source: &str, store: &S3s) -> String {
+fn config(source: &str, sink: &str) -> String {
     format!(
-        "[source]\n{source}\n[sink]\nurl = \"s3://{}/raw\"\n[sink.s3]\nendpoint = \"{}\"\nregion = \"us-east-1\"\n\
-         path_style = true\n[upload]\nformat = \"ndjson\"\ncompression = \"none\"\n[poll]\nfallback = \"all\"\n\
-         catch_up_after = \"366d\"\ninterval = \"3s\"\n[tables.met]\nsite_column = \"site_id\"\n\
-         time_column = \"date_time\"\ntie_column = \"id\"\n",
+        "[source]\n{source}\n[sink]\n{sink}[upload]\nformat = \"ndjson\"\ncompression = \"none\"\n[poll]\n\
+         fallback = \"all\"\ncatch_up_after = \"366d\"\ninterval = \"3s\"\n[tables.met]\nsite_column = \"site_id\"\n\
+         time_column = \"date_time\"\ntie_column = \"id\"\n"
+    )
+}
+
+fn in_s3(store: &S3s) -> String {
+    format!(
+        "url = \"s3://{}/raw\"\n[sink.s3]\nendpoint = \"{}\"\nregion = \"us-east-1\"\npath_style = true\n",
         store.bucket(),
         store.endpoint()
     )
@@ -153,7 +158,8 @@ fn peak_rss_kib(pid: u32) -> u64 {
     line.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse().ok()).unwrap_or(0)
 }
 
-/// A folder with the configuration for `source` and `store`.
-fn followed(source: &str, store: &S3s) -> Workdir {
-    workdir(&config(source, store))
+/// A folder that follows `source`, and stores beside its configuration: a server that lists all its keys for
+/// each new site would be what is measured.
+fn followed(source: &str) -> Workdir {
+    workdir(&config(source, "url = \"file://./stored\"\n"))
 }

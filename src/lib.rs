@@ -3,6 +3,7 @@
 //! Start reading at [`uploader`]: the whole promise stands there.
 
 pub mod audit;
+mod base64;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod progress;
 pub mod quarantine;
 pub mod rows;
 pub mod sample;
+pub mod secret;
 pub mod sink;
 pub mod source;
 pub mod stop;

@@ -57,7 +57,7 @@ use crate::key::{Content, KeyTemplate, Named};
 use crate::payload::{Compression, Encoded, Format};
 use crate::quarantine::Quarantine;
 use crate::rows::Batch;
-use crate::sink::{Contents, Facts, Object, PutOutcome, Sink, SinkError};
+use crate::sink::{self, Contents, Facts, Object, PutOutcome, Sink, SinkError};
 use crate::stop::Stop;
 use adopt::{Chain, Found};
 use change::{Change, Position, Sent};
@@ -263,6 +263,14 @@ impl LiveUploader {
         self.journal.stop()
     }
 
+    /// Refuses a sink that gives nothing back, for `what` must read it.
+    ///
+    /// # Errors
+    /// [`SinkError::Fatal`], which says so.
+    pub fn check_readable(&self, what: &str) -> Result<(), SinkError> {
+        sink::check_readable(&*self.sink, what)
+    }
+
     /// Whether the object under the intent's key is the one that was intended.
     async fn is_stored(&self, intent: &Intent) -> Result<bool, SiteError> {
         let look = || async {
@@ -366,6 +374,10 @@ impl LiveUploader {
     /// Makes the state what the sink says, and notes the rows of recent objects in the ledger.
     async fn take_over(&self, site: &SiteId, chain: &ChainName, found: Found) -> Result<(), SiteError> {
         let Found { position, recent } = found;
+        if !self.sink.can_be_read() {
+            self.take_over_unread(site, chain, position);
+            return Ok(());
+        }
         let rows = self.rows_of(&recent).await?;
         let (site, chain) = (site.clone(), chain.clone());
         self.journal.defer(Change::Adopted { site, chain, position, rows });

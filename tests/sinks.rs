@@ -10,3 +10,5 @@ mod contract;
 mod folder;
 #[path = "sinks/objects.rs"]
 mod objects;
+#[path = "sinks/stdout.rs"]
+mod stdout;

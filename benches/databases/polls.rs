@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::objects;
 use crate::support::postgres::Postgres;
 use crate::support::process::wait_until;
-use crate::support::s3s;
+use crate::tables::source;
 use crate::{COLUMNS, followed};
 
 const WITHIN: Duration = Duration::from_mins(10);
@@ -41,16 +41,14 @@ pub(crate) fn measure(sites: u32) {
         ));
     };
     grow(0);
-    let store = s3s::start();
-    let workdir = followed(&format!("kind = \"postgres\"\nurl = \"{}\"", server.url()), &store);
-    let daemon = workdir.livecosmos().table("met").credentials(&store).spawn();
+    let workdir = followed(&source("postgres", &server.url()));
+    let daemon = workdir.livecosmos().table("met").spawn();
     let log = Log(server.folder().join("server.log"));
     let wait_for = |objects: usize| {
         let what = format!("{objects} objects");
         wait_until(&what, WITHIN, || {
             std::thread::sleep(Duration::from_millis(200));
-            (store.objects().keys().filter(|key| key.starts_with("raw/SITE")).count() >= objects)
-                .then_some(())
+            (objects::in_folder(&workdir.path("stored")).len() >= objects).then_some(())
         });
     };
     wait_for(sites as usize);
@@ -61,7 +59,7 @@ pub(crate) fn measure(sites: u32) {
     let with_rows = log.first_whole_poll_with_rows(begun);
     say(sites, "idle", &idle);
     say(sites, "one row a site", &with_rows);
-    let rows = objects::rows(&objects::in_bucket(store.client(), "raw/SITE"));
+    let rows = objects::rows(&objects::in_folder(&workdir.path("stored")));
     assert_eq!(rows.len(), 2 * sites as usize);
     drop(daemon);
 }

@@ -128,11 +128,15 @@ async fn check_sink(settings: &Settings) -> Vec<Finding> {
         Ok((place, guard)) => {
             let promise = match (settings, guard) {
                 (Settings::Memory, _) => "none: what is stored is gone when the process ends",
+                (Settings::Stdout, _) => "every row at least once: what is written counts as stored",
                 (_, Guard::CreateIfAbsent) => {
                     "every row once; of two writers at once, the sink lets one through"
                 }
                 (_, Guard::LookFirst) => {
                     "every row once from one writer; this sink does not keep two writers at once apart"
+                }
+                (_, Guard::Receiver) => {
+                    "every row once if the receiver honours Idempotency-Key (docs/http-endpoint.md), else at least once"
                 }
             };
             vec![Finding::good("sink", place), Finding::good("promise", promise)]
@@ -154,6 +158,8 @@ fn describe(settings: &Settings) -> String {
         Settings::Memory => "memory:".to_owned(),
         Settings::S3(s3) if s3.prefix.is_empty() => format!("s3://{}", s3.bucket),
         Settings::S3(s3) => format!("s3://{}/{}", s3.bucket, s3.prefix),
+        Settings::Http(http) => http.describe(),
+        Settings::Stdout => "stdout".to_owned(),
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) async fn subject(
     sites: &[SiteId],
 ) -> Result<Subject, Failure> {
     let sink = sink::open(&table.sink).await.map_err(|error| Failure::new(Exit::from(&error), error))?;
+    sink::check_readable(&*sink, "this command").map_err(|error| Failure::new(Exit::from(&error), error))?;
     let others = config.tables().filter(|other| other.table != table.table && other.sink == table.sink);
     Ok(Subject {
         table: table.table.clone(),

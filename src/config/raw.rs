@@ -63,12 +63,14 @@ pub(crate) struct RawSource {
 }
 
 /// Where objects go.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table, such as [sink]")]
 pub(crate) struct RawSink {
     pub(crate) url: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) s3: RawS3,
+    #[serde(default)]
+    pub(crate) http: RawHttp,
 }
 
 /// How the S3 server is reached; read where `url` begins with `s3://`.
@@ -83,6 +85,37 @@ pub(crate) struct RawS3 {
     pub(crate) allow_http: Option<bool>,
     pub(crate) connect_timeout: Option<Spanned<HumanDuration>>,
     pub(crate) request_timeout: Option<Spanned<HumanDuration>>,
+}
+
+/// How an HTTP endpoint is reached; read where `url` begins with `https://`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [sink.http]")]
+pub(crate) struct RawHttp {
+    pub(crate) method: Option<RawMethod>,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub(crate) user: Option<Spanned<String>>,
+    pub(crate) password: Option<Spanned<String>>,
+    pub(crate) password_file: Option<Spanned<String>>,
+    pub(crate) password_credential: Option<Spanned<String>>,
+    pub(crate) bearer: Option<Spanned<String>>,
+    pub(crate) bearer_file: Option<Spanned<String>>,
+    pub(crate) bearer_credential: Option<Spanned<String>>,
+    pub(crate) certificate: Option<Spanned<String>>,
+    pub(crate) certificate_key: Option<Spanned<String>>,
+    pub(crate) ca: Option<Spanned<String>>,
+    pub(crate) allow_http: Option<bool>,
+    pub(crate) connect_timeout: Option<Spanned<HumanDuration>>,
+    pub(crate) request_timeout: Option<Spanned<HumanDuration>>,
+}
+
+/// How a batch is sent.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) enum RawMethod {
+    #[serde(rename = "POST", alias = "post")]
+    Post,
+    #[serde(rename = "PUT", alias = "put")]
+    Put,
 }
 
 /// What objects look like, and how many are on their way.
@@ -199,6 +232,8 @@ pub(crate) fn home_of(key: &str) -> Option<&'static str> {
         Some("[sink]")
     } else if knows::<RawS3>(key) {
         Some("[sink.s3]")
+    } else if knows::<RawHttp>(key) {
+        Some("[sink.http]")
     } else if knows::<RawUpload>(key) {
         Some("[upload]")
     } else if knows::<RawPoll>(key) {

@@ -81,8 +81,10 @@ async fn fill_table(
     table: &Table,
     plan: impl FnOnce(&State) -> Result<Vec<NewFill>, (Exit, String)>,
 ) -> Result<Outcome, (Exit, String)> {
-    drain_fills(table).await?;
     let uploader = table.uploader();
+    let readable = uploader.check_readable("a fill that sends only what is missing");
+    readable.map_err(|error| (Exit::from(&error), error.to_string()))?;
+    drain_fills(table).await?;
     let new = super::signals::asking(|| plan(&uploader.state()))?;
     let begun: Vec<_> = new.iter().map(|fill| (fill.site.clone(), fill.chain.clone())).collect();
     for NewFill { site, chain, fill } in new {

@@ -55,6 +55,8 @@ async fn work(config: TableConfig, options: &Options, stop: &Stop) -> Result<Reb
     let watch = supervisor.watch(&config.table);
     let options = Options { once: true, ..options.clone() };
     let table = Table::open(config, &options, shared, stop.clone(), &watch).await.map_err(failed)?;
+    let readable = table.uploader().check_readable("state rebuild");
+    readable.map_err(|error| (Exit::from(&error), error.to_string()))?;
     let found = table.uploader().rebuild(files).await;
     let state = table.uploader().state();
     let closed = table.close().map_err(|error| (Exit::StateUnwritable, error.to_string()));

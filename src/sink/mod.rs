@@ -1,12 +1,15 @@
 //! Where objects go: the contract every sink keeps.
 
 mod contents;
+mod encrypted;
 mod facts;
+pub mod http;
 mod key;
 pub mod local;
 pub mod memory;
 pub mod s3;
 mod settings;
+pub mod stdout;
 
 use std::sync::Arc;
 
@@ -20,13 +23,29 @@ pub use settings::{Checksum, InvalidSettings, S3Settings, Settings};
 /// Makes the sink that `settings` describe. Stores nothing; [`Sink::probe`] is the first to write.
 ///
 /// # Errors
-/// [`SinkError::Fatal`] where an S3 endpoint cannot be used or no region is known.
+/// [`SinkError::Fatal`] where an endpoint cannot be used, a file cannot be read or no region is known.
 pub async fn open(settings: &Settings) -> Result<Arc<dyn Sink>, SinkError> {
     Ok(match settings {
         Settings::Local(folder) => Arc::new(local::LocalSink::new(folder.clone())),
         Settings::Memory => Arc::new(memory::MemorySink::new()),
         Settings::S3(settings) => Arc::new(s3::S3Sink::open(settings).await?),
+        Settings::Stdout => Arc::new(stdout::StdoutSink),
+        Settings::Http(settings) => Arc::new(http::HttpSink::open(settings)?),
     })
+}
+
+/// Refuses a sink that gives nothing back, for `what` must read it.
+///
+/// # Errors
+/// [`SinkError::Fatal`], which says so.
+pub fn check_readable(sink: &dyn Sink, what: &str) -> Result<(), SinkError> {
+    if sink.can_be_read() {
+        return Ok(());
+    }
+    Err(SinkError::Fatal(format!(
+        "{} takes rows and gives none back, and {what} has to read them; ask the receiver what it holds",
+        sink.describe()
+    )))
 }
 
 /// Stores objects, each once.
@@ -70,6 +89,12 @@ pub trait Sink: Send + Sync {
     /// As [`Sink::put`]; a bucket that does not exist is [`SinkError::Fatal`].
     async fn probe(&self) -> Result<Guard, SinkError>;
 
+    /// Whether what is stored can be listed and read back. An endpoint only takes: of an object it tells when
+    /// that is put again, and then [`Sink::list`] and [`Sink::head`] know of it.
+    fn can_be_read(&self) -> bool {
+        true
+    }
+
     /// For messages: scheme, host and path, never a secret.
     fn describe(&self) -> &str;
 }
@@ -81,6 +106,8 @@ pub enum Guard {
     CreateIfAbsent,
     /// Only our look before each put: two simultaneous writers are not excluded.
     LookFirst,
+    /// The receiver, if it honours the key that comes with each batch.
+    Receiver,
 }
 
 /// Bytes with their description.

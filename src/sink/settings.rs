@@ -3,6 +3,8 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use super::http::HttpSettings;
+
 /// Which sink, and how it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settings {
@@ -12,6 +14,10 @@ pub enum Settings {
     Memory,
     /// A bucket of S3 or of a server that speaks its protocol.
     S3(Box<S3Settings>),
+    /// An HTTP endpoint.
+    Http(Box<HttpSettings>),
+    /// The output of this process.
+    Stdout,
 }
 
 /// How a bucket is reached. Credentials are no part of it: they come from where every AWS tool finds
@@ -61,11 +67,19 @@ pub enum Checksum {
 #[error("{0}")]
 pub struct InvalidSettings(String);
 
+impl InvalidSettings {
+    /// What is wrong, and the remedy.
+    pub(super) fn new(what: String) -> Self {
+        Self(what)
+    }
+}
+
 impl Settings {
-    /// Reads a URL: `file:///absolute`, `file://./relative` to `base`, `s3://bucket/prefix` or `memory:`.
+    /// Reads a URL: `file:///absolute`, `file://./relative` to `base`, `s3://bucket/prefix`, `https://host/path`,
+    /// `-` for stdout or `memory:`.
     ///
     /// The path of a `file` URL is taken as it is written: `%20` stays three characters. The settings of
-    /// a bucket come with their defaults, for the caller to change.
+    /// a bucket or an endpoint come with their defaults, for the caller to change.
     ///
     /// # Errors
     /// [`InvalidSettings`] says what is wrong with `url` and which forms there are.
@@ -77,11 +91,18 @@ impl Settings {
             let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
             return S3Settings::new(url, bucket, prefix).map(|settings| Self::S3(Box::new(settings)));
         }
+        if url.starts_with("https://") || url.starts_with("http://") {
+            return HttpSettings::new(url).map(|settings| Self::Http(Box::new(settings)));
+        }
+        if url == super::stdout::URL {
+            return Ok(Self::Stdout);
+        }
         if matches!(url, "memory:" | "memory://") {
             return Ok(Self::Memory);
         }
         Err(InvalidSettings(format!(
-            "sink url '{url}' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix or memory:"
+            "sink url '{url}' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix, \
+             https://host/path, - for stdout or memory:"
         )))
     }
 }

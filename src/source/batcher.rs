@@ -95,9 +95,9 @@ impl Batcher {
 
     /// Rows to push the next row's values into, that row being of `time` and ending at `cursor`.
     ///
-    /// Closes the site's batch first when it is full, of another schema or of another partition, and the
-    /// largest batch when all together hold too much; but never between two rows of equal cursors: in a
-    /// table they have one time, and in a file no two rows have one.
+    /// Closes the site's batch first when it is full, was cut here before, is of another schema or of another
+    /// partition, and the largest batch when all together hold too much; but never between two rows of equal
+    /// cursors: in a table they have one time, and in a file no two rows have one.
     pub fn begin_row(
         &mut self,
         slot: Slot,
@@ -109,7 +109,9 @@ impl Batcher {
         let group = &self.groups[slot.0];
         let rows_max = group.rows_max.unwrap_or(usize::MAX).min(self.limits.batch_rows_max);
         let must_close = group.open.as_ref().is_some_and(|open| {
-            let full = open.rows.len() >= rows_max || open.rows.value_bytes() >= self.limits.batch_bytes_max;
+            let full = open.rows.len() >= rows_max
+                || open.rows.value_bytes() >= self.limits.batch_bytes_max
+                || group.resume.cut_at.as_ref() == Some(&open.to);
             (full && open.to != *cursor) || !Arc::ptr_eq(open.rows.schema(), schema)
         });
         let is_border = group

@@ -3,7 +3,6 @@
 //! A source is a blocking reader on a thread of its own. The uploader hands it an [`Intake`] for
 //! each pass; the source asks it where a site stands, and gives it batches.
 
-mod base64;
 mod batcher;
 mod cells;
 pub mod csv;
@@ -24,7 +23,7 @@ use livecosmos_state::{Cursor, FilePosition, SiteId, SourceFile, Time, Window};
 pub use batcher::{Batcher, Slot};
 pub use cells::{Cells, Recheck, Sendable, WRITE_ANEW};
 pub use number::is_json_number;
-pub use server::{Access, Password};
+pub use server::Access;
 pub use time::{Fold, TimeError, TimeReader};
 
 use crate::key::Partition;
@@ -89,6 +88,9 @@ pub struct Resume {
     /// The first batch of the pass has so many rows at most, the next twice as many, and so on: the sink
     /// refused a larger one.
     pub rows_max: Option<usize>,
+    /// The first batch ends here, if it comes so far: so did one whose fate cannot be looked up, and the same
+    /// batch is sent again.
+    pub cut_at: Option<Cursor>,
 }
 
 /// The rows of a site that a fill is about.
@@ -112,6 +114,7 @@ impl Resume {
             paused: false,
             bounds: None,
             rows_max: None,
+            cut_at: None,
         }
     }
 }

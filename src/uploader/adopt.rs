@@ -66,6 +66,8 @@ impl Chain<'_> {
             return self.gather(known, recent).await;
         }
         let start = match known.seq.checked_sub(1) {
+            // It tells of what is behind that, and of nothing before.
+            _ if !self.sink.can_be_read() => known,
             Some(last) => {
                 self.check_last(&known, last).await?;
                 known

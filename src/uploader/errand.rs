@@ -1,6 +1,6 @@
 //! What a pass is for: which rows of a site it reads, and to which of its chains they go.
 
-use livecosmos_state::{ChainName, Cursor, FilePosition, Fill, FillKind, SiteId, Time};
+use livecosmos_state::{ChainName, Cursor, FilePosition, Fill, FillKind, Intent, SiteId, Time};
 
 use super::change::{Position, raise};
 use super::ledger::Sieve;
@@ -57,6 +57,23 @@ impl LiveUploader {
         Ok((resume, Some(self.sieve_of_sink(site, &fill, &self.refused_rows(site)).await?)))
     }
 
+    /// What may have been sent of a chain, where the sink cannot be asked whether it was stored.
+    pub(super) fn unanswered(&self, site: &SiteId, chain: &ChainName) -> Option<Intent> {
+        if self.sink.can_be_read() {
+            return None;
+        }
+        self.journal.read(|state| {
+            let site = state.sites.get(site)?;
+            let chain = match chain {
+                chain if *chain == ChainName::LIVE => &site.live,
+                chain if *chain == ChainName::LATE => &site.late,
+                chain if *chain == ChainName::REQUEUE => &site.requeue,
+                chain => &site.fills.get(chain)?.chain,
+            };
+            chain.pending.clone()
+        })
+    }
+
     /// The end of the fill, if `batch` is the last of it.
     ///
     /// It stands in the metadata of the last object: who finds the chain later, with an old state or none,
@@ -109,7 +126,16 @@ impl Position {
             last_data = None;
         }
         let cursor = self.passed.unwrap_or(self.cursor);
-        Resume { cursor, ahead, floor: self.floor, last_data, paused, bounds: None, rows_max: None }
+        Resume {
+            cursor,
+            ahead,
+            floor: self.floor,
+            last_data,
+            paused,
+            bounds: None,
+            rows_max: None,
+            cut_at: None,
+        }
     }
 
     /// The same for a source: a fill of a site with this floor.
@@ -126,6 +152,6 @@ impl Position {
             Cursor::Start | Cursor::Row { .. } => Vec::new(),
         };
         let bounds = Some(Bounds { until: fill.until.clone(), window: fill.window });
-        Resume { cursor, ahead, floor, last_data: None, paused: false, bounds, rows_max: None }
+        Resume { cursor, ahead, floor, last_data: None, paused: false, bounds, rows_max: None, cut_at: None }
     }
 }

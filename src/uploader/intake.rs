@@ -73,17 +73,20 @@ impl Lanes {
     }
 
     /// Keeps the sieve for the rows that follow. After a refusal the source cuts its batches smaller, where
-    /// all of their rows are sent; what a sieve lets through is parted behind it.
+    /// all of their rows are sent; what a sieve lets through is parted behind it. So it is with a batch whose
+    /// fate is not known and cannot be looked up: the same is sent again.
     fn sift(&mut self, site: &SiteId, (resume, sieve): (Resume, Option<Sieve>)) -> Resume {
         let chain = self.errand.chain();
         let unsettled = self.uploader.rows_of_unsettled(site, &chain);
         let rows_max = self.uploader.rows_max(site, &chain).into_iter().chain(unsettled).min();
+        let pending = self.uploader.unanswered(site, &chain);
         match sieve {
             Some(sieve) => {
-                self.sieves.insert(site.clone(), (sieve, rows_max));
+                let sent = pending.and_then(|intent| usize::try_from(intent.rows).ok());
+                self.sieves.insert(site.clone(), (sieve, rows_max.or(sent)));
                 resume
             }
-            None => Resume { rows_max, ..resume },
+            None => Resume { rows_max, cut_at: pending.map(|intent| intent.to), ..resume },
         }
     }
 

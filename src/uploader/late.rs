@@ -109,6 +109,23 @@ impl LiveUploader {
         }
     }
 
+    /// Makes the state what a receiver says, which does not say what the rows are: what comes late behind them
+    /// could not be told from them, and is not looked for.
+    pub(super) fn take_over_unread(&self, site: &SiteId, chain: &ChainName, position: Position) {
+        let (id, chain) = (site.clone(), chain.clone());
+        self.journal.defer(Change::Adopted { site: id, chain, position, rows: Sent::default() });
+        if !self.looks_back() {
+            return;
+        }
+        if let Some(front) = self.journal.read(|state| front(state.sites.get(site)?)) {
+            tracing::warn!(table = %self.settings.table, %site, %front,
+                "the receiver held rows that the state did not know, and gives none back: rows that come late before \
+                 this time are not looked for");
+            let (site, from) = (site.clone(), just_after(front));
+            self.journal.defer(Change::Watched { site, from, rows: Sent::default() });
+        }
+    }
+
     /// Begins the ledger of a site, or forgets what its window has left behind.
     fn tidy(&self, id: &SiteId, lookback: Lookback) {
         let change = self.journal.read(|state| {

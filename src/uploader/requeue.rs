@@ -152,6 +152,9 @@ impl LiveUploader {
         waiting: Vec<Waiting>,
         done: &mut Requeued,
     ) -> Result<Vec<Waiting>, SiteError> {
+        if !self.sink.can_be_read() {
+            return self.without_told(site, waiting, done);
+        }
         let times = waiting.iter().map(|it| it.row.time.time);
         let Some((first, last)) = times.clone().min().zip(times.max()) else { return Ok(waiting) };
         let window = Window { first: Some(first), end: Some(just_after(last)) };
@@ -170,6 +173,33 @@ impl LiveUploader {
         Ok(missing)
     }
 
+    /// Leaves out the row that the receiver said it holds: its name is where the chain ends.
+    fn without_told(
+        &self,
+        site: &SiteId,
+        waiting: Vec<Waiting>,
+        done: &mut Requeued,
+    ) -> Result<Vec<Waiting>, SiteError> {
+        let end = self.position(site, &ChainName::REQUEUE).cursor;
+        let is_missing = |it: &Waiting| to_batch(site, std::slice::from_ref(it)).to != end;
+        let (missing, stored): (Vec<Waiting>, Vec<Waiting>) = waiting.into_iter().partition(is_missing);
+        done.stored_before += stored.len() as u64;
+        self.take_out(&stored)?;
+        Ok(missing)
+    }
+
+    /// The rows as objects: each by itself where the receiver cannot be asked which it holds, the one whose
+    /// fate is not known first.
+    fn to_objects(&self, site: &SiteId, waiting: Vec<Waiting>) -> VecDeque<Vec<Waiting>> {
+        if self.sink.can_be_read() {
+            return in_objects(waiting, BATCH_ROWS_MAX, self.settings.key.partition()).into();
+        }
+        let mut objects = in_objects(waiting, 1, None);
+        let tried = self.unanswered(site, &ChainName::REQUEUE).map(|intent| intent.to);
+        objects.sort_by_key(|object| Some(to_batch(site, object).to) != tried);
+        objects.into()
+    }
+
     /// Sends the rows, object by object; false as soon as the sink held more than was known.
     async fn send(
         &self,
@@ -177,8 +207,7 @@ impl LiveUploader {
         waiting: &mut Vec<Waiting>,
         done: &mut Requeued,
     ) -> Result<bool, SiteError> {
-        let mut parts: VecDeque<Vec<Waiting>> =
-            in_objects(std::mem::take(waiting), self.settings.key.partition()).into();
+        let mut parts = self.to_objects(site, std::mem::take(waiting));
         while let Some(part) = parts.pop_front() {
             let (batch, rows) = (to_batch(site, &part), part.len() as u64);
             let mut memory = self.shared.borrow(&batch.rows).await?;
@@ -235,7 +264,7 @@ impl LiveUploader {
 }
 
 /// Rows of the same columns and partition, in their order of time, as many as one object holds.
-fn in_objects(mut waiting: Vec<Waiting>, partition: Option<Partition>) -> Vec<Vec<Waiting>> {
+fn in_objects(mut waiting: Vec<Waiting>, rows_max: usize, partition: Option<Partition>) -> Vec<Vec<Waiting>> {
     waiting.sort_by(|a, b| (a.row.time.time, &a.identity).cmp(&(b.row.time.time, &b.identity)));
     let mut by_columns: Vec<(Schema, Vec<Waiting>)> = Vec::new();
     let mut places: HashMap<Box<[Box<str>]>, usize> = HashMap::new();
@@ -252,7 +281,7 @@ fn in_objects(mut waiting: Vec<Waiting>, partition: Option<Partition>) -> Vec<Ve
             let is_together = |one: &Waiting, other: &Waiting| {
                 partition.is_none_or(|it| it.span(one.row.time.time).holds(other.row.time.time))
             };
-            let parts = rows.chunk_by(is_together).flat_map(|part| part.chunks(BATCH_ROWS_MAX));
+            let parts = rows.chunk_by(is_together).flat_map(|part| part.chunks(rows_max));
             parts.map(<[Waiting]>::to_vec).collect::<Vec<_>>()
         })
         .collect()

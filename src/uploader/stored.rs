@@ -23,6 +23,7 @@ impl LiveUploader {
         fill: &Fill,
         quarantined: &[(Time, Fingerprint)],
     ) -> Result<Sieve, SiteError> {
+        self.check_readable("what sends only what is missing")?;
         let mut stored = Ledger::default();
         for (time, print) in quarantined.iter().filter(|(time, _)| in_reach(*time, fill)) {
             stored.insert(*time, *print);

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use livecosmos::secret::Secret;
 use livecosmos::source::oracle::{Driver, Settings};
-use livecosmos::source::{Access, Password, Source, TableShape};
+use livecosmos::source::{Access, Source, TableShape};
 
 use crate::bed::{Bed, Cost, Row};
 use crate::support::oci;
@@ -51,7 +52,7 @@ impl OracleBed {
         tables.serve(&server);
         let settings = Settings {
             user: Some("scott".to_owned()),
-            access: Access { password: Password::Written("tiger".into()), ..Access::default() },
+            access: Access { password: Secret::Written("tiger".into()), ..Access::default() },
             driver: Driver::Oci,
             client: Some(oci::library_folder().to_owned()),
             ..Settings::new(&server.dsn())
@@ -64,7 +65,7 @@ impl OracleBed {
         let server = tables_over_tns::serve(&tables);
         let settings = Settings {
             user: Some(tns::USER.to_owned()),
-            access: Access { password: Password::Written(tns::PASSWORD.into()), ..Access::default() },
+            access: Access { password: Secret::Written(tns::PASSWORD.into()), ..Access::default() },
             driver: Driver::Thin,
             ..Settings::new(&server.connect_string())
         };

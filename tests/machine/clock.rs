@@ -1,12 +1,11 @@
-//! A clock that is set by hours while the daemon runs, by Debian's libfaketime: what the calendar says
-//! changes, what a clock on the wall cannot change goes on.
+//! A clock that is set by hours while the daemon runs.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use rusqlite::Connection;
 
 use crate::scene::SOON;
+use crate::support::clock::Clock;
 use crate::support::daemon::{Livecosmos, Running, Workdir, workdir};
 use crate::support::objects;
 use crate::support::process::wait_until;
@@ -14,44 +13,6 @@ use crate::support::process::wait_until;
 /// Where a clock is set to, from the true time. Further back than `-1h`, rows of now lie in the future.
 const STEPS: [&str; 8] = ["+5h", "-7h", "+0", "-30d", "+400d", "-90m", "+2h", "+0"];
 const ROWS_PER_STEP: u32 = 10;
-
-/// A clock that can be set.
-struct Clock {
-    library: PathBuf,
-    file: PathBuf,
-}
-
-impl Clock {
-    /// Right at first; or nothing, where the library is missing.
-    fn of(workdir: &Workdir) -> Option<Self> {
-        let folders = Command::new("sh").args(["-c", "ls /usr/lib/*/faketime/libfaketimeMT.so.1"]).output();
-        let found = folders.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        let library = found.unwrap_or_default().lines().next().map(PathBuf::from);
-        if library.is_none() {
-            println!("skipped: there is no libfaketime to set a clock with (Debian: faketime)");
-        }
-        let clock = Self { library: library?, file: workdir.path("clock") };
-        clock.set("+0");
-        Some(clock)
-    }
-
-    /// Sets it to `step` from the true time, at once: no program ever reads half of it.
-    #[expect(clippy::disallowed_methods, reason = "a test's own file, gone with the test")]
-    fn set(&self, step: &str) {
-        let new = self.file.with_extension("new");
-        std::fs::write(&new, format!("{step}\n")).expect("room for a file");
-        std::fs::rename(new, &self.file).expect("a file in a temporary folder");
-    }
-
-    /// A run that goes by it.
-    fn over(&self, run: Livecosmos) -> Livecosmos {
-        run.env("LD_PRELOAD", &self.library)
-            .env("FAKETIME_TIMESTAMP_FILE", &self.file)
-            .env("FAKETIME_NO_CACHE", "1")
-            // Setting a clock does not change how long the machine has been up.
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-    }
-}
 
 fn config(source: &str, more: &str) -> String {
     format!(
@@ -122,7 +83,7 @@ fn assert_all_once(workdir: &Workdir, due: impl IntoIterator<Item = u32>) {
 #[test]
 fn rows_that_a_wrong_clock_takes_for_the_future_are_held_back_and_sent_when_it_is_right() {
     let workdir = workdir(&config("kind = \"sqlite\"\npath = \"rows.sqlite\"", "tie_column = \"ID\"\n"));
-    let Some(clock) = Clock::of(&workdir) else { return };
+    let Some(clock) = Clock::right() else { return };
     let table = Table::at(&workdir.path("rows.sqlite"));
     let run = clock.over(workdir.livecosmos().table("T"));
     let mut running = run.spawn();
@@ -146,7 +107,7 @@ fn rows_that_a_wrong_clock_takes_for_the_future_are_held_back_and_sent_when_it_i
 #[test]
 fn rows_of_a_file_that_a_wrong_clock_takes_for_the_future_are_kept_and_can_be_sent_when_it_is_right() {
     let workdir = workdir(&config("kind = \"csv\"\npath = \"rows.csv\"", ""));
-    let Some(clock) = Clock::of(&workdir) else { return };
+    let Some(clock) = Clock::right() else { return };
     workdir.write("rows.csv", "SITE,TIME,N\n");
     let table = Table::at(&workdir.path("rows.sqlite"));
     let run = clock.over(workdir.livecosmos().table("T"));
@@ -187,7 +148,7 @@ fn rows_of_a_file_that_a_wrong_clock_takes_for_the_future_are_kept_and_can_be_se
 #[test]
 fn a_site_that_failed_is_tried_again_soon_though_the_clock_is_set_back_by_hours() {
     let workdir = workdir(&config("kind = \"csv\"\npath = \"rows.csv\"", ""));
-    let Some(clock) = Clock::of(&workdir) else { return };
+    let Some(clock) = Clock::right() else { return };
     // Nobody knows whose object this is, so the site waits.
     let foreign = "stored/S1/T/00000000000000000000.ndjson";
     workdir.write(foreign, "{\"N\":\"of somebody else\"}\n");

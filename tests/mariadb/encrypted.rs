@@ -1,8 +1,9 @@
 //! Connections are encrypted as `ssl-mode` says, and certificates are looked at on both sides.
 
-use crate::followed::{TABLE, following, ids, insert, stored_ids};
+use crate::served::speech::Speech as _;
+use crate::served::table::{following, ids, insert, stored_ids};
 use crate::support::authority::Authority;
-use crate::support::mariadb::Mariadb;
+use crate::support::mariadb::{MariaDb, Mariadb};
 
 /// A server with a certificate for its address, and accounts that it lets in by encryption alone.
 fn encrypted(authority: &Authority) -> Mariadb {
@@ -12,10 +13,10 @@ fn encrypted(authority: &Authority) -> Mariadb {
     let settings = [("ssl-ca", "ca.crt"), ("ssl-cert", "server.crt"), ("ssl-key", "server.key")];
     server.stop();
     for (name, file) in settings {
-        server.set(&format!("{name}={}", server.take_file(&authority.file(file))));
+        server.set(&format!("{name}={}", server.take_file(authority.file(file)).display()));
     }
     server.start_again();
-    server.run(TABLE);
+    server.run(MariaDb::TABLE);
     insert(&server, 1, 9);
     server.run(
         "CREATE USER reader@'%' REQUIRE SSL; CREATE USER known@'%' REQUIRE X509; \
@@ -25,7 +26,7 @@ fn encrypted(authority: &Authority) -> Mariadb {
 }
 
 fn run(url: &str) -> (Option<i32>, String) {
-    let workdir = following(url, "");
+    let workdir = following::<MariaDb>(url, "");
     let run = workdir.livecosmos().table("MET").arg("--once").run();
     if run.code == Some(0) {
         assert_eq!(stored_ids(&workdir), ids(1, 9));
@@ -66,7 +67,7 @@ fn a_certificate_of_another_host_is_refused_and_our_own_lets_us_in() {
     server.stop();
     authority.sign("server", "elsewhere.example.org", "DNS:elsewhere.example.org");
     for file in ["server.crt", "server.key"] {
-        server.take_file(&authority.file(file));
+        server.take_file(authority.file(file));
     }
     server.start_again();
     let (code, said) = run(&format!("{url}{ours}"));
@@ -76,7 +77,7 @@ fn a_certificate_of_another_host_is_refused_and_our_own_lets_us_in() {
 #[test]
 fn a_server_without_encryption_is_taken_where_that_is_only_preferred() {
     let server = Mariadb::start_with(&["skip-ssl"]);
-    server.run(TABLE);
+    server.run(MariaDb::TABLE);
     insert(&server, 1, 9);
     assert_eq!(run(&server.url().replace("DISABLED", "PREFERRED")).0, Some(0));
     let (code, said) = run(&server.url().replace("DISABLED", "REQUIRED"));

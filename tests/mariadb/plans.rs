@@ -1,20 +1,20 @@
 //! What a poll costs the server: few statements however many sites there are, each by the index.
 
-use crate::followed::{TABLE, following, ids, insert, stored_ids};
+use crate::served::speech::Speech as _;
+use crate::served::table::{following, ids, insert, stored_ids, with};
 use crate::support::daemon::Workdir;
-use crate::support::mariadb::Mariadb;
+use crate::support::mariadb::{MariaDb, Mariadb};
 
 fn logging() -> Mariadb {
     let server = Mariadb::start_with(&["general-log=1", "log-output=TABLE"]);
-    server.run(TABLE);
+    server.run(MariaDb::TABLE);
     server
 }
 
 /// Follows the table, and looks for no rows that come late: that is a pass of its own.
 fn without_lookback(server: &Mariadb) -> Workdir {
-    let workdir = following(&server.url(), "");
-    let toml = std::fs::read_to_string(workdir.config()).expect("the configuration");
-    workdir.write("livecosmos.toml", toml.replacen("[poll]", "[poll]\nlookback = \"0s\"", 1));
+    let workdir = following::<MariaDb>(&server.url(), "");
+    with(&workdir, "poll", "lookback = \"0s\"");
     workdir
 }
 
@@ -85,7 +85,7 @@ fn a_site_that_lags_has_a_statement_of_its_own() {
 fn check_names_the_index_or_says_which_is_missing() {
     let server = logging();
     insert(&server, 1, 30);
-    let workdir = following(&server.url(), "");
+    let workdir = following::<MariaDb>(&server.url(), "");
     let check = || {
         let check =
             crate::support::daemon::Livecosmos::new(workdir.folder()).arg("check").arg(workdir.config());

@@ -1,8 +1,8 @@
 //! Sites that a collation takes for equal: no row of them is lost, whichever of them the server lists.
 
-use crate::followed::{following, stored_ids};
+use crate::served::table::{following, stored_ids};
 use crate::support::daemon::{Livecosmos, Workdir};
-use crate::support::mariadb::Mariadb;
+use crate::support::mariadb::{MariaDb, Mariadb};
 
 fn server(collation: &str) -> Mariadb {
     let server = Mariadb::start();
@@ -30,7 +30,7 @@ fn put_aside(workdir: &Workdir) -> String {
 #[test]
 fn a_site_is_followed_in_its_first_spelling_and_rows_in_another_are_put_aside() {
     let server = server("utf8mb4_general_ci");
-    let workdir = following(&server.url(), "");
+    let workdir = following::<MariaDb>(&server.url(), "");
     let sites = ["alic1", "ALIC1", "alic1", "Alic1", "alic1", "ALIC1", "alic1"];
     for (id, site) in (1_i64..).zip(sites) {
         add(&server, &workdir, id, site);
@@ -43,7 +43,7 @@ fn a_site_is_followed_in_its_first_spelling_and_rows_in_another_are_put_aside() 
 #[test]
 fn a_text_that_is_no_site_hides_none() {
     let server = server("utf8mb4_general_ci");
-    let workdir = following(&server.url(), "");
+    let workdir = following::<MariaDb>(&server.url(), "");
     let sites = ["alic1", "álic1", "alic1", "alic1 ", "ÁLIC1", "alic1"];
     for (id, site) in (1_i64..).zip(sites) {
         add(&server, &workdir, id, site);
@@ -58,7 +58,7 @@ fn a_text_that_is_no_site_hides_none() {
 #[test]
 fn a_site_that_is_first_hidden_by_a_text_that_is_none_is_not_silently_left_out() {
     let server = server("utf8mb4_general_ci");
-    let workdir = following(&server.url(), "");
+    let workdir = following::<MariaDb>(&server.url(), "");
     server.run("INSERT INTO met VALUES (1, 'álic1', '2025-01-01'), (2, 'alic1', '2025-01-02')");
     let _ = workdir.livecosmos().table("MET").arg("--once").run().expect_code(0);
     let aside = put_aside(&workdir);
@@ -70,7 +70,7 @@ fn a_site_that_is_first_hidden_by_a_text_that_is_none_is_not_silently_left_out()
 #[test]
 fn where_case_counts_each_spelling_is_a_site() {
     let server = server("utf8mb4_bin");
-    let workdir = following(&server.url(), "");
+    let workdir = following::<MariaDb>(&server.url(), "");
     for (id, site) in (1_i64..).zip(["alic1", "ALIC1", "alic1", "Alic1"]) {
         add(&server, &workdir, id, site);
     }

@@ -1,8 +1,8 @@
 //! Each type of value leaves exactly as the server holds it: the table in the documentation, row by row.
 
-use crate::followed::following;
+use crate::served::table::following;
 use crate::support::daemon::{Livecosmos, Workdir};
-use crate::support::mariadb::Mariadb;
+use crate::support::mariadb::{MariaDb, Mariadb};
 use crate::support::objects;
 
 /// A type, a value of it as SQL, and the JSON that is stored. `docs/mysql.md` lists the same types.
@@ -94,7 +94,7 @@ fn every_type_leaves_as_the_server_holds_it() {
         columns.join(", "),
         values.join(", ")
     ));
-    let workdir = following(&server.url(), "null_values = [\"NAN\"]\n");
+    let workdir = following::<MariaDb>(&server.url(), "null_values = [\"NAN\"]\n");
     once(&workdir);
     let fields = objects::rows(&objects::in_folder(&workdir.path("stored"))).remove(0).fields();
     for (at, (kind, value, expected)) in VALUES.iter().enumerate() {
@@ -111,7 +111,7 @@ fn a_double_is_spelled_as_the_server_spells_it_whatever_it_is() {
          (RAND(seq) - 0.5) * POW(10, FLOOR(RAND(seq * 7) * 600) - 300) FROM seq_1_to_4000; \
          UPDATE met SET v = ROUND(v, 3) WHERE id % 5 = 0; UPDATE met SET t = CAST(v AS CHAR)",
     );
-    let workdir = following(&server.url(), "");
+    let workdir = following::<MariaDb>(&server.url(), "");
     once(&workdir);
     let rows = objects::rows(&objects::in_folder(&workdir.path("stored")));
     assert_eq!(rows.len(), 4_000);
@@ -159,7 +159,7 @@ fn every_kind_of_time_is_read_to_its_last_digit_and_what_is_none_is_put_aside() 
                  INSERT INTO met VALUES {}",
                 rows.join(", ")
             ));
-            let workdir = following(&server.url(), "");
+            let workdir = following::<MariaDb>(&server.url(), "");
             once(&workdir);
             once(&workdir);
             let rows = objects::rows(&objects::in_folder(&workdir.path("stored")));

@@ -11,6 +11,7 @@ use livecosmos::clock::Clock;
 use livecosmos::payload::{Compression, Format};
 use livecosmos::progress::Progress;
 use livecosmos::quarantine::Quarantine;
+use livecosmos::sink::Sink;
 use livecosmos::source::Source;
 use livecosmos::stop::Stop;
 use livecosmos::uploader::{Fallback, LiveUploader, PassReport, RetryPolicy, Settings, Shared};
@@ -21,6 +22,7 @@ use livecosmos_state::{
 
 use crate::kind::{Kind, Late};
 use crate::random::Random;
+use crate::receiver::Receiver;
 use crate::shelf::{Crash, Faults, Files, Shelf, read_folder, shelf, write_folder};
 use crate::table::{Reader, Row, Table, time};
 
@@ -242,6 +244,9 @@ impl History {
         self.had_older_state = true;
         let daemon = &self.daemons[which];
         let at = usize::try_from(self.random.below(daemon.past.len() as u64)).expect("an index");
+        if self.kind.has_receiver && daemon.past[at].is_empty() {
+            return;
+        }
         let what = if daemon.past[at].is_empty() { "lost states" } else { "old states" };
         write_folder(&daemon.state_dir, &daemon.past[at]);
         self.tally.add(what, 1);
@@ -257,7 +262,7 @@ impl History {
             1 => Some(Crash::Commit(1 + self.random.below(25))),
             _ => None,
         };
-        let may_intrude = self.kind.late != Late::AskedFor && self.kind.is_decided_by_chain();
+        let may_intrude = !self.has_one_daemon() && self.kind.is_decided_by_chain();
         let intrude_at = (may_intrude && self.random.once_in(4)).then(|| 1 + self.random.below(15));
         self.turn_to(which);
         self.say(format!(
@@ -268,6 +273,7 @@ impl History {
             self.shelf.keep_commits();
         }
         self.tally.add("runs", 1);
+        self.tally.add("runs to a receiver", u64::from(self.kind.has_receiver));
         self.tally.add("runs with faults", u64::from(one_in > 0));
         if let Some(at) = intrude_at {
             let other = self.open(1 - which);
@@ -385,8 +391,9 @@ impl History {
             self.ask_for_rows(Window::default()).await?;
             return self.come_to_its_end(0).await;
         }
-        for which in [0, 1, 0] {
-            self.come_to_its_end(which).await?;
+        let daemons: &[usize] = if self.has_one_daemon() { &[0] } else { &[0, 1, 0] };
+        for which in daemons {
+            self.come_to_its_end(*which).await?;
         }
         Ok(())
     }
@@ -446,7 +453,11 @@ impl History {
     /// One of the two: the first is drawn as often as all others of `count` but one.
     fn draw_daemon(&mut self, count: u64) -> usize {
         let drawn = usize::from(self.random.below(count) == count - 1);
-        if self.kind.late == Late::AskedFor { 0 } else { drawn }
+        if self.has_one_daemon() { 0 } else { drawn }
+    }
+
+    fn has_one_daemon(&self) -> bool {
+        self.kind.late == Late::AskedFor || self.kind.has_receiver
     }
 
     fn say(&mut self, line: String) {
@@ -467,7 +478,12 @@ impl History {
         let shared = Shared::new(1, 1 << 24, Progress::default());
         let clock: Arc<dyn Clock> = self.watch.clone();
         let witness = Arc::new(Witness { shelf: self.shelf.clone(), state_dir: dir.clone() });
-        let (sink, settings) = (self.shelf.clone(), self.settings(table));
+        let sink: Arc<dyn Sink> = if self.kind.has_receiver {
+            Arc::new(Receiver::before(self.shelf.clone()))
+        } else {
+            self.shelf.clone()
+        };
+        let settings = self.settings(table);
         Arc::new(LiveUploader::new(
             settings,
             sink,

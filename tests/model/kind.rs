@@ -32,6 +32,9 @@ pub(crate) struct Kind {
     pub(crate) late: Late,
     /// How keys are made.
     pub(crate) key: &'static str,
+    /// Rows go to an endpoint, which cannot be asked what it holds: there is one daemon, whose state may be
+    /// rolled back and is never lost.
+    pub(crate) has_receiver: bool,
 }
 
 /// What becomes of rows that come late.
@@ -56,6 +59,8 @@ impl Kind {
             (Late::AskedFor, 2) => Some(2 * DAY_S),
             (Late::AskedFor | Late::None, _) => None,
         };
+        let key = KEYS[usize::try_from(random.below(KEYS.len() as u64)).expect("one of them")];
+        let has_receiver = late == Late::None && random.once_in(2);
         let has_tie = !random.once_in(3);
         // Without a tie a changed row cannot be told from another, and no configuration may ignore it.
         let sends_updates = !has_tie || !random.once_in(4);
@@ -65,7 +70,9 @@ impl Kind {
             lookback: seconds.map(|seconds| Lookback { seconds, sends_updates }),
             catches_up: !random.once_in(4),
             late,
-            key: KEYS[usize::try_from(random.below(KEYS.len() as u64)).expect("one of them")],
+            // Whoever cannot be asked is sent keys that follow from the chain.
+            key: if has_receiver { KEYS[0] } else { key },
+            has_receiver,
         }
     }
 

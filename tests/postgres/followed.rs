@@ -1,57 +1,44 @@
-//! A table that grows is followed, row by row.
+//! A table that grows is followed, row by row; and how `PostgreSQL` speaks of it.
 
-use crate::support::daemon::{Workdir, workdir};
-use crate::support::objects;
-use crate::support::postgres::Postgres;
+use crate::served::speech::Speech;
+use crate::support::postgres::{PostgreSql, Postgres};
 
-/// A table with the index it should have.
-pub(crate) const TABLE: &str = "CREATE TABLE met (id bigint PRIMARY KEY, site_id text NOT NULL, \
-     date_time timestamptz NOT NULL, ta double precision); CREATE INDEX ON met (site_id, date_time, id);";
+crate::served::followed::play!(PostgreSql);
 
-/// A working folder that follows table `met` of the server at `url`.
-pub(crate) fn following(url: &str, more: &str) -> Workdir {
-    workdir(&format!(
-        "[source]\nkind = \"postgres\"\nurl = \"{url}\"\n[sink]\nurl = \"file://./stored\"\n\
-         [upload]\nformat = \"ndjson\"\n[poll]\ninterval = \"100ms\"\nfallback = \"all\"\n\
-         [tables.MET]\nsite_column = \"SITE_ID\"\ntime_column = \"DATE_TIME\"\ntie_column = \"ID\"\n{more}"
-    ))
-}
+impl Speech for PostgreSql {
+    const KIND: &'static str = "postgres";
+    const TABLE: &'static str = "CREATE TABLE met (id bigint PRIMARY KEY, site_id text NOT NULL, \
+         date_time timestamptz NOT NULL, ta double precision); CREATE INDEX ON met (site_id, date_time, id);";
+    const WRITTEN_TABLE: &'static str = "CREATE TABLE met (id bigserial PRIMARY KEY, site_id text NOT NULL, \
+         date_time timestamptz NOT NULL, ta double precision, note text); \
+         CREATE INDEX ON met (site_id, date_time, id);";
+    const NEW_YEAR: &'static str = "timestamptz '2025-01-01 00:00:00Z'";
+    const NOW: &'static str = "date_trunc('second', clock_timestamp())";
+    const TEXT: [&'static str; 3] = [
+        "ALTER TABLE met ALTER COLUMN ta TYPE text",
+        "text",
+        "ALTER TABLE met DROP COLUMN note; \
+         ALTER TABLE met ALTER COLUMN ta TYPE double precision USING ta::float8",
+    ];
 
-/// The ids of all rows that are stored, which must differ.
-pub(crate) fn stored_ids(workdir: &Workdir) -> Vec<String> {
-    if !workdir.path("stored").exists() {
-        return Vec::new();
+    fn numbers(first: i64, last: i64) -> String {
+        format!("generate_series({first}, {last}) AS i")
     }
-    let rows = objects::rows(&objects::in_folder(&workdir.path("stored")));
-    let mut ids: Vec<String> = rows.iter().map(|row| row.text("id")).collect();
-    ids.sort_by_key(|id| id.parse::<i64>().expect("an id"));
-    ids
-}
 
-/// Inserts rows `first` to `last`, one each second, of three sites in turn.
-pub(crate) fn insert(server: &Postgres, first: i64, last: i64) {
-    server.run(&format!(
-        "INSERT INTO met SELECT i, 'SITE' || i % 3, timestamptz '2025-01-01 00:00:00Z' + i * interval '1 second', \
-         i / 7.0 FROM generate_series({first}, {last}) AS i"
-    ));
-}
+    fn later(instant: &str, seconds: &str) -> String {
+        format!("{instant} + {seconds} * interval '1 second'")
+    }
 
-pub(crate) fn ids(first: i64, last: i64) -> Vec<String> {
-    (first..=last).map(|id| id.to_string()).collect()
-}
+    fn shown(instant: &str) -> String {
+        format!("to_char({instant} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
+    }
 
-#[test]
-fn rows_of_a_table_are_stored_once_and_then_those_that_were_added() {
-    let server = Postgres::start();
-    server.run(TABLE);
-    insert(&server, 1, 300);
-    let workdir = following(&server.url(), "");
-    let run = workdir.livecosmos().table("MET").arg("--once");
-    let _ = run.run().expect_code(0);
-    assert_eq!(stored_ids(&workdir), ids(1, 300));
-    let _ = run.run().expect_code(0);
-    assert_eq!(stored_ids(&workdir), ids(1, 300));
-    insert(&server, 301, 450);
-    let _ = run.run().expect_code(0);
-    assert_eq!(stored_ids(&workdir), ids(1, 450));
+    fn pause(ms: u64) -> String {
+        format!("SELECT pg_sleep({ms} / 1000.0)")
+    }
+
+    fn strike(server: &Postgres, ends_sessions: bool) {
+        let act = if ends_sessions { "pg_terminate_backend" } else { "pg_cancel_backend" };
+        server.run(&format!("SELECT {act}(pid) FROM pg_stat_activity WHERE application_name = 'livecosmos'"));
+    }
 }

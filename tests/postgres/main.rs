@@ -4,13 +4,16 @@
 
 #[path = "../data/mod.rs"]
 mod data;
+#[path = "../served/mod.rs"]
+mod served;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clocks;
+mod deadlock;
 mod encrypted;
 mod faults;
 mod followed;
 mod killed;
 mod plans;
 mod types;
-mod writers;

@@ -1,9 +1,9 @@
 //! Each type of value leaves exactly as the server spells it: the table in the documentation, row by row.
 
-use crate::followed::following;
+use crate::served::table::following;
 use crate::support::daemon::Livecosmos;
 use crate::support::objects;
-use crate::support::postgres::Postgres;
+use crate::support::postgres::{PostgreSql, Postgres};
 
 /// A type, a value of it as SQL, and the JSON that is stored. `docs/postgresql.md` lists the same types.
 const VALUES: [(&str, &str, &str); 62] = [
@@ -87,7 +87,7 @@ fn every_type_leaves_as_the_server_spells_it() {
         columns.join(", "),
         values.join(", ")
     ));
-    let workdir = following(&server.url(), "null_values = [\"NAN\"]\n");
+    let workdir = following::<PostgreSql>(&server.url(), "null_values = [\"NAN\"]\n");
     let run = workdir.livecosmos().table("MET").arg("--once").run().expect_code(0);
     assert!(run.stderr.contains("NaN or infinite numbers"), "it is said: {}", run.stderr);
     let stored = objects::in_folder(&workdir.path("stored"));
@@ -104,7 +104,7 @@ fn a_column_declared_as_text_keeps_what_json_cannot_spell() {
         "CREATE TABLE met (site_id text, date_time timestamptz, id int, a float8, b numeric); \
          INSERT INTO met VALUES ('A', '2025-01-01', 1, 'NaN', 'Infinity'), ('A', '2025-01-02', 2, 1.5, 0.10)",
     );
-    let workdir = following(&server.url(), "columns = { a = \"text\", b = \"text\" }\n");
+    let workdir = following::<PostgreSql>(&server.url(), "columns = { a = \"text\", b = \"text\" }\n");
     let _ = workdir.livecosmos().table("MET").arg("--once").run().expect_code(0);
     let rows = objects::rows(&objects::in_folder(&workdir.path("stored")));
     let texts: Vec<_> = rows.iter().map(|row| (row.text("a"), row.text("b"))).collect();
@@ -158,7 +158,7 @@ fn every_kind_of_time_is_read_to_its_last_digit_and_what_is_none_is_put_aside() 
              CREATE INDEX ON met (site_id, date_time); INSERT INTO met VALUES {}",
             rows.join(", ")
         ));
-        let workdir = following(&server.url(), "");
+        let workdir = following::<PostgreSql>(&server.url(), "");
         let run = workdir.livecosmos().table("MET").arg("--once");
         let _ = run.run().expect_code(0);
         let _ = run.run().expect_code(0);

@@ -11,7 +11,9 @@
 #![allow(unreachable_pub, reason = "the module is private to each test binary that includes it")]
 
 pub mod authority;
+pub mod clock;
 pub mod daemon;
+pub mod database;
 pub mod front;
 pub mod garage;
 pub mod http;
@@ -22,9 +24,11 @@ pub mod oci;
 pub mod oracle;
 pub mod postgres;
 pub mod process;
+pub mod receiver;
 pub mod relay;
 pub mod s3_client;
 pub mod s3s;
+pub mod scripted;
 pub mod server;
 pub mod tables_over_tns;
 pub mod tns;

@@ -1,6 +1,7 @@
 //! From what is written to what is meant: every value is checked once, here.
 
 mod oracle;
+mod secret;
 mod server;
 mod shape;
 mod sink;
@@ -63,6 +64,7 @@ fn table(document: &Document, tree: TableTree<'_>) -> Checked<TableConfig> {
     let shape = check.shape(&raw, time, (future_tolerance_s, settle_s), limits)?;
     let (source, source_id) = check.source(&raw, &shape)?;
     let sink = check.sink(&raw.sink)?;
+    check.key_fits(raw.upload.key.as_ref(), &upload.key, &sink)?;
     let time_format = raw.time_format.as_ref().map(|format| format.get_ref().as_str());
     let digest = digest::of(&upload.format, &shape, fold, time_format);
     Ok(TableConfig { table, source_id, source, shape, sink, upload, poll, digest })

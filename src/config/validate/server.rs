@@ -4,14 +4,13 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use livecosmos_state::TableName;
-use secrecy::SecretString;
 use toml::Spanned;
 
 use super::super::SourceSettings;
-use super::super::path::{expand, folder_of, resolve};
+
 use super::super::raw::{RawSource, RawTable};
 use super::{Check, Checked};
-use crate::source::{Access, Password, SiteRule, TableShape, mysql, postgres};
+use crate::source::{Access, SiteRule, TableShape, mysql, postgres};
 
 const CONNECT_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
 const STATEMENT_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
@@ -60,7 +59,9 @@ impl Check<'_> {
         let statement = raw.statement_timeout.as_ref();
         let statements_max = raw.statements_max.as_ref();
         Ok(Access {
-            password: self.password(raw)?.unwrap_or(given.password),
+            password: self
+                .secret("password", [&raw.password, &raw.password_file, &raw.password_credential])?
+                .unwrap_or(given.password),
             sites_query: self.text(raw.sites_query.as_ref(), "sites_query")?,
             time_unit: self.time_unit(raw),
             connect_timeout: self.duration(
@@ -118,28 +119,6 @@ impl Check<'_> {
             )),
             None => Ok(()),
         }
-    }
-
-    /// Where the password is, if the section says so.
-    fn password(&self, raw: &RawSource) -> Checked<Option<Password>> {
-        let said = [&raw.password, &raw.password_file, &raw.password_credential];
-        let mut said = said.into_iter().flatten();
-        let (Some(first), second) = (said.next(), said.next()) else { return Ok(None) };
-        if let Some(second) = second {
-            return Err(self.at(
-                second,
-                "the password is said twice; keep one of password, password_file and password_credential",
-            ));
-        }
-        self.text(Some(first), "the password's place")?;
-        if let Some(file) = &raw.password_file {
-            let path = expand(file.get_ref(), self.table).map_err(|error| self.at(file, error))?;
-            return Ok(Some(Password::File(resolve(&folder_of(self.document.path()), &path))));
-        }
-        Ok(Some(match &raw.password_credential {
-            Some(name) => Password::Credential(name.get_ref().clone()),
-            None => Password::Written(SecretString::from(first.get_ref().as_str())),
-        }))
     }
 }
 

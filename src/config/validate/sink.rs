@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use super::super::document::ConfigError;
 use super::super::path::{expand, folder_of};
-use super::super::raw::{RawS3, RawSink};
+use super::super::raw::{RawHttp, RawMethod, RawS3, RawSink};
 use super::{Check, Checked};
+use crate::key::KeyTemplate;
+use crate::secret::Secret;
+use crate::sink::http::{HttpSettings, Login, Method};
 use crate::sink::{InvalidSettings, S3Settings, Settings};
 
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
@@ -21,10 +25,30 @@ impl Check<'_> {
         let url = expand(written.get_ref(), self.table).map_err(|error| self.at(written, error))?;
         let mut settings = Settings::parse(&url, &folder_of(self.document.path()))
             .map_err(|error| self.at(written, error))?;
-        if let Settings::S3(settings) = &mut settings {
-            self.s3(&raw.s3, settings)?;
+        match &mut settings {
+            Settings::S3(settings) => self.s3(&raw.s3, settings)?,
+            Settings::Http(settings) => self.http(&raw.http, settings)?,
+            Settings::Local(_) | Settings::Memory | Settings::Stdout => {}
         }
         Ok(settings)
+    }
+
+    /// Refuses keys that rows decide, where nobody can look whether they are taken.
+    pub(super) fn key_fits(
+        &self,
+        written: Option<&Spanned<String>>,
+        key: &KeyTemplate,
+        sink: &Settings,
+    ) -> Checked<()> {
+        let can_be_read = !matches!(sink, Settings::Http(_) | Settings::Stdout);
+        match written.filter(|_| !can_be_read && !key.is_listed_by_seq()) {
+            None => Ok(()),
+            Some(written) => Err(self.at(
+                written,
+                "this sink gives nothing back, and whether such a key is taken has to be looked up; use \
+                 key = \"chain\", or tokens that stay the same before {seq}",
+            )),
+        }
     }
 
     fn s3(&self, raw: &RawS3, settings: &mut S3Settings) -> Checked<()> {
@@ -57,6 +81,54 @@ impl Check<'_> {
         Ok(())
     }
 
+    fn http(&self, raw: &RawHttp, settings: &mut HttpSettings) -> Checked<()> {
+        settings.method = match raw.method {
+            Some(RawMethod::Put) => Method::Put,
+            Some(RawMethod::Post) | None => Method::Post,
+        };
+        let headers =
+            raw.headers.iter().map(|(name, value)| (name.get_ref().clone(), value.get_ref().clone()));
+        settings.headers = headers.collect();
+        settings.login = self.login(raw)?;
+        settings.certificate = match (&raw.certificate, &raw.certificate_key) {
+            (Some(certificate), Some(key)) => Some((self.file(certificate)?, self.file(key)?)),
+            (None, None) => None,
+            (Some(lonely), None) | (None, Some(lonely)) => {
+                return Err(
+                    self.at(lonely, "certificate and certificate_key go together; set both, or neither")
+                );
+            }
+        };
+        settings.ca = raw.ca.as_ref().map(|ca| self.file(ca)).transpose()?;
+        settings.allow_http = raw.allow_http.unwrap_or(false);
+        let (connect, request) = (raw.connect_timeout.as_ref(), raw.request_timeout.as_ref());
+        settings.connect_timeout =
+            self.duration(connect, "connect_timeout", &TIMEOUT, settings.connect_timeout)?;
+        settings.request_timeout =
+            self.duration(request, "request_timeout", &TIMEOUT, settings.request_timeout)?;
+        Ok(())
+    }
+
+    fn login(&self, raw: &RawHttp) -> Checked<Login> {
+        let bearer = self.secret("bearer", [&raw.bearer, &raw.bearer_file, &raw.bearer_credential])?;
+        let password =
+            self.secret("password", [&raw.password, &raw.password_file, &raw.password_credential])?;
+        let user = self.text(raw.user.as_ref(), "user")?;
+        match (bearer, user, password) {
+            (None, None, None) => Ok(Login::None),
+            (Some(token), None, None) => Ok(Login::Bearer(token)),
+            (None, Some(user), password) => {
+                Ok(Login::Basic { user, password: password.unwrap_or(Secret::Usual) })
+            }
+            (Some(_), ..) => Err(self.login_error("a bearer and a user", "keep one of the two")),
+            (None, None, Some(_)) => Err(self.login_error("a password and no user", "set user")),
+        }
+    }
+
+    fn login_error(&self, what: &str, remedy: &str) -> ConfigError {
+        self.document.error(&self.header, format!("[sink.http] of table {} has {what}", self.table), remedy)
+    }
+
     /// Refuses a URL with a user or password in it, without repeating it (I9).
     fn refuse_credentials(&self, url: &Spanned<String>) -> Checked<()> {
         if !holds_credentials(url.get_ref()) {
@@ -64,7 +136,7 @@ impl Check<'_> {
         }
         Err(self.at(
             url,
-            "this URL holds a user or password; remove them: credentials come from the environment or an AWS profile",
+            "this URL holds a user or password; remove them: credentials come from the environment, an AWS profile, or [sink.http]",
         ))
     }
 }

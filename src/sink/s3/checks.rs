@@ -1,6 +1,5 @@
 //! What is checked on each request as it leaves and on each answer as it comes.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_s3::config::interceptors::{
@@ -9,6 +8,8 @@ use aws_sdk_s3::config::interceptors::{
 };
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
+
+use crate::sink::encrypted::plain_to_another_machine;
 
 /// Headers in which a server repeats the checksum of what it stored.
 const CHECKSUM_HEADERS: [&str; 3] =
@@ -113,24 +114,10 @@ fn is_whole_list(body: &[u8]) -> bool {
 
 /// Refuses plain HTTP to another machine: it shows the data to everybody on the way.
 pub(super) fn check_encrypted(url: &str, allow_http: bool) -> Result<(), CheckError> {
-    let Some(rest) = url.strip_prefix("http://") else { return Ok(()) };
-    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-    if allow_http || is_loopback(authority) {
-        return Ok(());
+    match plain_to_another_machine(url).filter(|_| !allow_http) {
+        Some(authority) => Err(CheckError::PlainHttp(format!("http://{authority}"))),
+        None => Ok(()),
     }
-    Err(CheckError::PlainHttp(format!("http://{authority}")))
-}
-
-fn is_loopback(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => authority.split(':').next().unwrap_or(authority),
-    };
-    // With bucket names in the host: `bucket.localhost`.
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-        || host.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn check_echo(header: &'static str, sent: &str, stored: Option<&str>) -> Result<(), CheckError> {

@@ -46,7 +46,7 @@ impl Settings {
     }
 
     fn options(&self) -> Result<OptsBuilder, Fault> {
-        let password = self.access.password.read(&PASSWORD_VARIABLES)?;
+        let password = self.access.password.read("password", &PASSWORD_VARIABLES)?;
         Ok(OptsBuilder::default()
             .user(self.user.clone())
             .pass(password.map(|password| password.expose_secret().to_owned()))

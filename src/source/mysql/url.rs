@@ -4,7 +4,8 @@ use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
 use super::{Host, Settings, Tls, TlsMode};
-use crate::source::server::{Access, Password};
+use crate::secret::Secret;
+use crate::source::server::Access;
 
 pub(super) const PORT: u16 = 3306;
 const SCHEMES: [&str; 2] = ["mysql://", "mariadb://"];
@@ -44,7 +45,7 @@ impl Settings {
             None => hosts.split(',').map(host).collect::<Result<_, _>>()?,
         };
         let password = Some(password).filter(|text| !text.is_empty());
-        let password = password.map_or(Password::Usual, |text| Password::Written(SecretString::from(text)));
+        let password = password.map_or(Secret::Usual, |text| Secret::Written(SecretString::from(text)));
         let user = user.map(str::to_owned).or(named).filter(|name| !name.is_empty());
         let access = Access { password, ..Access::default() };
         Ok(Self { hosts, user, database, tls, access })
@@ -167,7 +168,7 @@ mod tests {
         assert_eq!(settings.user.as_deref(), Some("me@x"));
         assert_eq!(settings.database, "stations");
         assert_eq!(settings.describe(), "mysql://db1,db2:3307,[::1]:3308/stations");
-        let Password::Written(password) = &settings.access.password else { panic!("no password") };
+        let Secret::Written(password) = &settings.access.password else { panic!("no password") };
         assert_eq!(password.expose_secret(), "p@s:s");
         assert!(!format!("{settings:?}").contains("p@s:s"));
         assert_eq!(settings.tls.mode, TlsMode::Disabled);

@@ -96,7 +96,7 @@ impl Settings {
     }
 
     fn password(&self) -> Result<Option<SecretString>, Fault> {
-        self.access.password.read(&PASSWORD_VARIABLES)
+        Ok(self.access.password.read("password", &PASSWORD_VARIABLES)?)
     }
 
     /// Logs in with the driver that is set, or the one that can be.

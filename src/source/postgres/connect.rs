@@ -10,7 +10,8 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config};
 
 use super::{Settings, Tls, TlsMode, fault, pass_file, tls};
-use crate::source::server::{Access, Fault, Password};
+use crate::secret::Secret;
+use crate::source::server::{Access, Fault};
 
 /// What libpq's clients read.
 const PASSWORD_VARIABLES: [&str; 1] = ["PGPASSWORD"];
@@ -72,7 +73,7 @@ impl Settings {
         if config.get_hosts().is_empty() || config.get_dbname().is_none() {
             return Err(invalid("url names no host or no database"));
         }
-        let password = written.map_or(Password::Usual, Password::Written);
+        let password = written.map_or(Secret::Usual, Secret::Written);
         config.ssl_mode(match tls.mode {
             TlsMode::Disable => SslMode::Disable,
             TlsMode::Prefer => SslMode::Prefer,
@@ -144,8 +145,8 @@ impl Settings {
     }
 
     fn password(&self) -> Result<Option<SecretString>, Fault> {
-        let read = self.access.password.read(&PASSWORD_VARIABLES)?;
-        if read.is_some() || !matches!(self.access.password, Password::Usual) {
+        let read = self.access.password.read("password", &PASSWORD_VARIABLES)?;
+        if read.is_some() || !matches!(self.access.password, Secret::Usual) {
             return Ok(read);
         }
         pass_file::find(&self.config)

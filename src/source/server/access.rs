@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::source::Password;
+use crate::secret::Secret;
 use crate::source::sqlite::TimeUnit;
 
 /// How a server is used, whichever it is.
 #[derive(Debug, Clone)]
 pub struct Access {
     /// Where the password is found.
-    pub password: Password,
+    pub password: Secret,
     /// Names the sites to follow; `None` for all that the table holds.
     pub sites_query: Option<String>,
     /// Unit of times that are stored as whole numbers since 1970-01-01.
@@ -26,7 +26,7 @@ pub struct Access {
 impl Default for Access {
     fn default() -> Self {
         Self {
-            password: Password::Usual,
+            password: Secret::Usual,
             sites_query: None,
             time_unit: TimeUnit::Seconds,
             connect_timeout: Duration::from_secs(10),

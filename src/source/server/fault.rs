@@ -1,5 +1,6 @@
 //! What went wrong at a database server.
 
+use crate::secret::SecretError;
 use crate::source::{SourceError, Stopped};
 
 /// A statement or a connection that failed, by what the operator must do.
@@ -48,6 +49,12 @@ impl Fault {
     /// Whether a new connection, or a new look at the catalogue, may mend it.
     pub(super) fn may_be_stale(&self) -> bool {
         matches!(self.kind, FaultKind::Stale | FaultKind::Lost)
+    }
+}
+
+impl From<SecretError> for Fault {
+    fn from(error: SecretError) -> Self {
+        Self::config(error.to_string())
     }
 }
 

@@ -13,7 +13,6 @@
 
 mod access;
 pub(super) mod catalogue;
-mod credentials;
 mod fault;
 mod gate;
 pub(super) mod groups;
@@ -31,7 +30,6 @@ use livecosmos_state::SiteId;
 use super::{Intake, Pass, Plan, SiteRule, Source, SourceError, Start, TableShape};
 pub use access::Access;
 pub(super) use catalogue::Table;
-pub use credentials::Password;
 pub(super) use fault::{Fault, Halt};
 pub(super) use gate::{Admission, Leave};
 use listing::{Asked, Listing, Outlook};

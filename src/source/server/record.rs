@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use livecosmos_state::Tie;
 
+use crate::base64;
 use crate::rows::{Kind, RowTime, Rows};
-use crate::source::{TableShape, base64, is_json_number};
+use crate::source::{TableShape, is_json_number};
 
 use super::Table;
 

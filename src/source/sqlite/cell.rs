@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use rusqlite::types::ValueRef;
 
+use crate::base64;
 use crate::rows::{Kind, Rows};
-use crate::source::{TableShape, base64};
+use crate::source::TableShape;
 
 /// How the cells of a column are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

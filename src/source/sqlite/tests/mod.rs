@@ -126,6 +126,7 @@ impl Intake for Recorder {
         Ok(Resume {
             bounds: None,
             rows_max: None,
+            cut_at: None,
             cursor,
             ahead: Vec::new(),
             floor: self.floor,

@@ -1,0 +1,5 @@
+//! The server's clock is another than ours.
+
+use crate::support::mariadb::MariaDb;
+
+crate::served::clocks::play!(MariaDb);
