@@ -74,7 +74,6 @@ fn what_cannot_be_meant_is_refused_with_the_remedy() {
     assert!(refusal("https://", "").contains("https://host:port/path"));
     let workdir = sending("https://h/rows", "");
     let config = std::fs::read_to_string(workdir.config()).expect("the configuration");
-    workdir.write("livecosmos.toml", config.replace("format =", "key = \"hive\"
-format ="));
+    workdir.write("livecosmos.toml", config.replace("format =", "key = \"hive\"\nformat ="));
     assert!(once(&workdir).run().expect_code(78).stderr.contains("gives nothing back"));
 }
