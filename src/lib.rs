@@ -5,12 +5,14 @@
 pub mod audit;
 pub mod cli;
 pub mod clock;
+pub mod column_type;
 pub mod config;
 pub mod daemon;
 pub mod exit;
 pub mod fingerprint;
 pub mod key;
 pub mod logging;
+pub mod panics;
 pub mod payload;
 pub mod progress;
 pub mod quarantine;

@@ -1,5 +1,6 @@
 //! From what is written to what is meant: every value is checked once, here.
 
+mod columns;
 mod oracle;
 mod server;
 mod shape;
@@ -55,7 +56,7 @@ fn table(document: &Document, tree: TableTree<'_>) -> Checked<TableConfig> {
     let check = Check { document, table: &table, header: name.span() };
 
     let limits = check.limits(&raw.upload)?;
-    let upload = check.upload(&raw.upload)?;
+    let upload = check.upload(&raw)?;
     let poll = check.poll(&raw)?;
     let (time, fold) = check.time(&raw)?;
     let future_tolerance_s = check.future_tolerance_s(&raw.poll)?;

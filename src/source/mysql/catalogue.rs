@@ -4,6 +4,7 @@ use mysql_async::prelude::{FromValue, Queryable as _};
 use mysql_async::{Conn, Error, Row};
 
 use super::sql::{self, quoted};
+use crate::column_type::ColumnType;
 use crate::source::names::{closest, listed};
 use crate::source::server::catalogue::{Class, Column, Found, Lookup, TimeKind};
 use crate::source::server::{Equality, Fault, Table};
@@ -136,6 +137,7 @@ fn column(row: &Row) -> Option<(Column, String)> {
     let column = Column {
         name: get(row, "COLUMN_NAME")?,
         class: class(&kind),
+        kind: column_type(&kind, &declared.to_ascii_lowercase()),
         declared: declared.to_ascii_lowercase(),
         cast: kind,
         is_nullable: get::<String>(row, "IS_NULLABLE")? == "YES",
@@ -156,6 +158,31 @@ fn class(kind: &str) -> Class {
         "time" | "uuid" | "inet4" | "inet6" => Class::Other,
         // Strings of bytes, geometries, vectors, and what is still to come.
         _ => Class::Bytes,
+    }
+}
+
+/// The type of a column of `kind`, declared like `decimal(12,4) unsigned`.
+fn column_type(kind: &str, declared: &str) -> ColumnType {
+    let inside = declared.split_once('(').and_then(|(_, rest)| Some(rest.split_once(')')?.0));
+    let numbers: Vec<i64> =
+        inside.unwrap_or_default().split(',').flat_map(|part| part.trim().parse()).collect();
+    match (kind, &numbers[..]) {
+        ("bigint", _) if declared.contains("unsigned") => ColumnType::decimal(20, 0),
+        ("decimal", [precision, scale]) => ColumnType::decimal(*precision, *scale),
+        ("decimal", _) => ColumnType::Text,
+        ("bit", [64]) => ColumnType::decimal(20, 0),
+        ("bit" | "year", _) => ColumnType::Integer,
+        ("float", _) => ColumnType::Real,
+        ("double", _) => ColumnType::Double,
+        _ => match class(kind) {
+            Class::Integer => ColumnType::Integer,
+            Class::Bytes => ColumnType::Bytes,
+            Class::Time(TimeKind::Date) => ColumnType::Date,
+            Class::Time(time) => {
+                ColumnType::Timestamp { is_instant: time == TimeKind::Instant, is_nanos: false }
+            }
+            Class::Number | Class::Bool | Class::Text | Class::Other => ColumnType::Text,
+        },
     }
 }
 
