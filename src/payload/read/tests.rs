@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::column_type::ColumnType;
 use crate::fingerprint;
 use crate::payload::fixture::{Table, any_table, any_typed_table, batch, row_time, typed_batch};
 use crate::payload::{Compression, Format, cr1000x};
@@ -175,6 +176,29 @@ fn a_long_payload_comes_in_pieces_of_bounded_size() {
             assert!(found == expected, "{format:?} {compression:?}");
         }
     }
+}
+
+#[test]
+fn a_large_batch_is_cut_into_row_groups_and_says_what_does_not_fit() {
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+    let row = |number: i64| {
+        let text = if number % 50_000 == 7 { "lost".to_owned() } else { format!("{}.50", number % 1_000) };
+        (row_time(number, 0, 0), vec![(Kind::Text, String::new()), (Kind::Text, text)])
+    };
+    let columns = ["T", "A"].map(str::to_owned).to_vec();
+    let table = Table { columns, time: 0, rows: (0..125_000).map(row).collect() };
+    let batch = typed_batch(&table, &[ColumnType::TIME, ColumnType::Double]);
+    let encoded = Format::Parquet.encode(&batch, Compression::None).unwrap();
+    assert_eq!(encoded.misfits, 3);
+    let file = SerializedFileReader::new(encoded.bytes.clone()).unwrap();
+    let groups = file.metadata().row_groups().iter();
+    assert_eq!(groups.map(|group| group.num_rows()).collect::<Vec<_>>(), [122_880, 2_120]);
+    assert_eq!(file.metadata().file_metadata().created_by(), Some("livecosmos"));
+    let (pieces, _) = read_all(&encoded.bytes, "T").unwrap();
+    assert!(pieces.iter().all(|rows| rows.len() <= 4096));
+    let texts =
+        |rows: &Rows| (0..rows.len()).map(|row| rows.value(row, 1).text.to_owned()).collect::<Vec<_>>();
+    assert!(pieces.iter().flat_map(texts).eq(texts(&batch.rows)));
 }
 
 #[test]

@@ -261,3 +261,34 @@ pub(super) fn get<T: FromValue>(row: &Row, name: &str) -> Option<T> {
     let at = row.columns_ref().iter().position(|column| column.name_str().eq_ignore_ascii_case(name))?;
     row.get_opt(at)?.ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declared_column_has_the_type_that_holds_all_of_it() {
+        for (kind, declared, expected) in [
+            ("tinyint", "tinyint(1)", "integer"),
+            ("bigint", "bigint(20)", "integer"),
+            ("bigint", "bigint(20) unsigned", "decimal(20,0)"),
+            ("decimal", "decimal(12,4)", "decimal(12,4)"),
+            ("decimal", "decimal(10,0) unsigned", "integer"),
+            ("decimal", "decimal(65,30)", "text"),
+            ("float", "float(10,2)", "real"),
+            ("double", "double", "double"),
+            ("bit", "bit(8)", "integer"),
+            ("bit", "bit(64)", "decimal(20,0)"),
+            ("year", "year(4)", "integer"),
+            ("date", "date", "date"),
+            ("datetime", "datetime(3)", "timestamp"),
+            ("timestamp", "timestamp", "timestamptz"),
+            ("time", "time", "text"),
+            ("varbinary", "varbinary(16)", "bytes"),
+            ("enum", "enum('a','b')", "text"),
+            ("json", "json", "text"),
+        ] {
+            assert_eq!(column_type(kind, declared).to_string(), expected, "{declared}");
+        }
+    }
+}

@@ -182,3 +182,36 @@ fn class(kind: &str, precision: &str, scale: &str) -> Class {
         _ => Class::Other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declared_column_has_the_type_that_holds_all_of_it() {
+        for (kind, precision, scale, expected) in [
+            ("NUMBER", "10", "0", "integer"),
+            ("NUMBER", "38", "0", "decimal(38,0)"),
+            ("NUMBER", "", "0", "decimal(38,0)"),
+            ("NUMBER", "12", "4", "decimal(12,4)"),
+            ("NUMBER", "5", "-2", "integer"),
+            ("NUMBER", "", "", "text"),
+            ("FLOAT", "126", "", "double"),
+            ("BINARY_FLOAT", "", "", "real"),
+            ("BINARY_DOUBLE", "", "", "double"),
+            ("DATE", "", "", "timestamp"),
+            ("TIMESTAMP(6)", "", "6", "timestamp"),
+            ("TIMESTAMP(9)", "", "9", "timestamp_ns"),
+            ("TIMESTAMP(6) WITH TIME ZONE", "", "6", "timestamptz"),
+            ("TIMESTAMP(9) WITH LOCAL TIME ZONE", "", "9", "timestamptz_ns"),
+            ("RAW", "", "", "bytes"),
+            ("VARCHAR2", "", "", "text"),
+        ] {
+            assert_eq!(
+                column_type(kind, precision, scale).to_string(),
+                expected,
+                "{kind}({precision},{scale})"
+            );
+        }
+    }
+}
