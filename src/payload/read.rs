@@ -110,7 +110,7 @@ impl<'a> PayloadReader<'a> {
             Shape::File(stored, file) => {
                 let file = match file {
                     Some(file) => file,
-                    None => file.insert(Box::new(TypedFile::begin(stored.clone())?)),
+                    None => file.insert(Box::new(TypedFile::begin(stored)?)),
                 };
                 return file.next_rows();
             }

@@ -131,7 +131,9 @@ mod tests {
         ) {
             let style = Style { fraction, separator: b' ', zone: "+00" };
             let mut spellings = Spellings::default();
-            texts.iter().for_each(|(row, text)| spellings.push(*row, text));
+            for (row, text) in &texts {
+                spellings.push(*row, text);
+            }
             let mut block = Vec::new();
             spellings.add_to(&mut block, &style);
             Spellings::default().add_to(&mut block, &Style::default());

@@ -180,6 +180,7 @@ fn a_long_payload_comes_in_pieces_of_bounded_size() {
 
 #[test]
 fn a_large_batch_is_cut_into_row_groups_and_says_what_does_not_fit() {
+    use parquet::file::metadata::RowGroupMetaData;
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
     let row = |number: i64| {
         let text = if number % 50_000 == 7 { "lost".to_owned() } else { format!("{}.50", number % 1_000) };
@@ -192,7 +193,7 @@ fn a_large_batch_is_cut_into_row_groups_and_says_what_does_not_fit() {
     assert_eq!(encoded.misfits, 3);
     let file = SerializedFileReader::new(encoded.bytes.clone()).unwrap();
     let groups = file.metadata().row_groups().iter();
-    assert_eq!(groups.map(|group| group.num_rows()).collect::<Vec<_>>(), [122_880, 2_120]);
+    assert_eq!(groups.map(RowGroupMetaData::num_rows).collect::<Vec<_>>(), [122_880, 2_120]);
     assert_eq!(file.metadata().file_metadata().created_by(), Some("livecosmos"));
     let (pieces, _) = read_all(&encoded.bytes, "T").unwrap();
     assert!(pieces.iter().all(|rows| rows.len() <= 4096));

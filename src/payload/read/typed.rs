@@ -65,7 +65,7 @@ struct OpenGroup {
 }
 
 impl TypedFile {
-    pub(super) fn begin(stored: Bytes) -> Result<Self, ReadError> {
+    pub(super) fn begin(stored: &Bytes) -> Result<Self, ReadError> {
         if stored.len() < FILE_BYTES_MIN || !stored.ends_with(MAGIC) {
             return fail("it is no whole Parquet file");
         }
