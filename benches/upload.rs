@@ -12,10 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use livecosmos::column_type::ColumnType;
+use livecosmos::payload::cr1000x::Program;
 use livecosmos::payload::{Compression, Format};
-use livecosmos::rows::Batch;
+use livecosmos::rows::{Batch, Kind, Rows, Schema};
 use livecosmos::sample::Sample;
 use livecosmos::source::csv::{self, CsvSource};
 use livecosmos::source::{
@@ -117,10 +120,11 @@ fn stages(table: &Table, source: &Path) {
         ("ndjson, SHA-256, gzip", Compression::Gzip),
         ("ndjson, SHA-256, zstd", Compression::Zstd),
     ] {
-        let (bytes, took) = timed(|| encode_all(&intake.0, compression));
+        let (bytes, took) = timed(|| encode_all(&intake.0, &Format::Ndjson, compression));
         table.say(name, took, &format!("{:.0} MB out", bytes / MB));
         parts.push((name, took));
     }
+    formats(table, &intake.0, parts[1].1);
     let total = (parts[0].1 + parts[1].1).as_secs_f64();
     println!(
         "  of source + ndjson: source {:.0} %, ndjson {:.0} %",
@@ -136,9 +140,40 @@ fn stages(table: &Table, source: &Path) {
     );
 }
 
-fn encode_all(batches: &[Batch], compression: Compression) -> f64 {
-    let encoded =
-        batches.iter().map(|batch| Format::Ndjson.encode(batch, compression).expect("encodes").bytes.len());
+/// The other formats, beside the time that ndjson took. A CSV file has no types: those of the second Parquet
+/// are declared.
+fn formats(table: &Table, batches: &[Batch], ndjson: Duration) {
+    let typed: Vec<Batch> = batches.iter().map(with_types).collect();
+    for (name, format, batches) in [
+        ("csv, SHA-256", Format::Csv, batches),
+        ("cr1000x, SHA-256", Format::Cr1000x(Program::default()), batches),
+        ("parquet, all texts, SHA-256", Format::Parquet, batches),
+        ("parquet, typed, SHA-256", Format::Parquet, &typed),
+    ] {
+        let (bytes, took) = timed(|| encode_all(batches, &format, Compression::None));
+        let ratio = took.as_secs_f64() / ndjson.as_secs_f64();
+        table.say(name, took, &format!("{:.0} MB out, {ratio:.2} times ndjson", bytes / MB));
+    }
+}
+
+/// The same rows, with doubles where the first row has numbers.
+fn with_types(batch: &Batch) -> Batch {
+    let untyped = batch.rows.schema();
+    let kinds = batch.rows.values(0).map(|value| value.kind);
+    let types = kinds.zip(&untyped.types).map(|(kind, known)| match kind {
+        Kind::Number => ColumnType::Double,
+        _ => *known,
+    });
+    let mut rows = Rows::new(Arc::new(Schema { types: types.collect(), ..(**untyped).clone() }));
+    for (row, time) in batch.rows.times().iter().enumerate() {
+        batch.rows.values(row).for_each(|value| rows.push(value.kind, value.text));
+        rows.end_row(*time);
+    }
+    Batch { rows, ..batch.clone() }
+}
+
+fn encode_all(batches: &[Batch], format: &Format, compression: Compression) -> f64 {
+    let encoded = batches.iter().map(|batch| format.encode(batch, compression).expect("encodes").bytes.len());
     #[expect(clippy::cast_precision_loss, reason = "a size to be shown")]
     let bytes = encoded.sum::<usize>() as f64;
     bytes
@@ -278,6 +313,7 @@ fn shape() -> TableShape {
         time: TimeReader::utc(),
         null_values: ["", "NA", "NAN"].map(str::to_owned).to_vec(),
         text_columns: BTreeSet::new(),
+        column_types: BTreeMap::new(),
         sites: None,
         future_tolerance_s: 3600,
         settle_s: 0,

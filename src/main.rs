@@ -4,6 +4,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     livecosmos_malloc::give_back_large_blocks();
-    livecosmos::source::oracle::abort_on_panics();
+    livecosmos::panics::abort_on_others();
     livecosmos::cli::run(std::env::args_os()).into()
 }

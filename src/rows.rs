@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use livecosmos_state::{Cursor, SiteId, Time};
 
+use crate::column_type::ColumnType;
+
 /// What a value is, as far as a payload must know in order to spell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -31,14 +33,25 @@ pub struct Value<'a> {
 }
 
 /// The columns of a batch, in the source's order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Schema {
     /// Names, in order.
     pub columns: Box<[Box<str>]>,
+    /// Types, one per column.
+    pub types: Box<[ColumnType]>,
     /// Index of the time column.
     pub time: usize,
     /// Index of the site column; `None` where the file itself is one site's.
     pub site: Option<usize>,
+}
+
+impl Schema {
+    /// Of columns whose types nobody knows: all but the time are texts.
+    #[must_use]
+    pub fn untyped(columns: Box<[Box<str>]>, time: usize, site: Option<usize>) -> Self {
+        let kind = |at: usize| if at == time { ColumnType::TIME } else { ColumnType::Text };
+        Self { types: (0..columns.len()).map(kind).collect(), columns, time, site }
+    }
 }
 
 /// The time of a row, with the precision in which the source wrote it.
@@ -196,6 +209,17 @@ impl Rows {
             + self.ends.capacity() * size_of::<u32>()
             + self.kinds.capacity()
             + self.times.capacity() * size_of::<RowTime>()
+    }
+
+    /// Bytes of the values of row `row`.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[must_use]
+    pub fn row_bytes(&self, row: usize) -> usize {
+        let width = self.schema.columns.len();
+        let end = |rows: usize| (rows * width).checked_sub(1).map_or(0, |last| self.ends[last] as usize);
+        end(row + 1) - end(row)
     }
 
     /// The values of row `row`, in the order of the columns.

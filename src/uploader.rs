@@ -427,6 +427,11 @@ impl LiveUploader {
         });
         let (parcel, encoded, rows) = task.await.map_err(|error| failed(error.to_string()))?;
         let encoded = encoded.map_err(|error| failed(error.to_string()))?;
+        if encoded.misfits > 0 {
+            tracing::warn!(table = %self.settings.table, %site, values = encoded.misfits,
+                "values do not fit the types of their columns; they stand in the last column of the object: declare \
+                 the columns as \"text\" under [columns], or mend the values");
+        }
         Ok((parcel, Packed { encoded, rows }))
     }
 

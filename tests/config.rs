@@ -162,6 +162,37 @@ fn an_s3_sink_takes_its_settings_from_its_own_table() {
 }
 
 #[test]
+fn a_column_is_declared_by_its_type_alone_or_with_more() {
+    let text = "columns.A = \"float\"\ncolumns.B = { type = \"text\", units = \"degC\" }\n\
+                [tables.LEVEL1_X.columns.C]\nname = \"AirTC\"\nunits = \"\"\nprocess = \"Avg\"\n";
+    let config = load(&format!("{LEAST}{text}")).unwrap();
+    let table = config.table("LEVEL1_X").unwrap();
+    let types: Vec<String> =
+        table.shape.column_types.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+    assert_eq!(types, ["A double", "B text"]);
+    assert_eq!(table.shape.text_columns.iter().collect::<Vec<_>>(), ["B"]);
+    let Format::Cr1000x(program) = &table.upload.format else { panic!("{:?}", table.upload.format) };
+    assert_eq!(program.fields.keys().collect::<Vec<_>>(), ["B", "C"]);
+    assert_eq!(program.fields["B"].units.as_deref(), Some("degC"));
+    let c = &program.fields["C"];
+    let said = [&c.name, &c.units, &c.process].map(|text| text.as_deref());
+    assert_eq!(said, [Some("AirTC"), Some(""), Some("Avg")]);
+}
+
+#[test]
+fn a_format_that_cannot_be_meant_is_refused() {
+    insta::assert_snapshot!(refusal_of("upload.format = \"xml\""), @"[DIR]/config.toml:12:17: unknown value 'xml'; known here are cr1000x, ndjson, csv, parquet");
+    insta::assert_snapshot!(refusal_of("upload = { format = \"parquet\", compression = \"gzip\" }"), @r#"[DIR]/config.toml:12:46: a Parquet file compresses its columns itself, and readers expect it so; remove compression, or set it to "none" for this table"#);
+    insta::assert_snapshot!(refusal_of("columns.A = \"number\""), @"[DIR]/config.toml:12:13: unknown value 'number'; known here are text, integer, float, boolean, date, timestamp, timestamptz");
+    insta::assert_snapshot!(refusal_of("columns.A = 5"), @r#"[DIR]/config.toml:12:13: this is the integer 5; write a type such as "text", or a table with type, name, units or process"#);
+    insta::assert_snapshot!(refusal_of("columns.A = { unit = \"m\" }"), @"[DIR]/config.toml:12:15: unknown key 'unit'; did you mean 'units'?");
+    insta::assert_snapshot!(refusal_of("columns = { A = { name = \"X\" }, B = { name = \"X\" } }"), @"[DIR]/config.toml:12:46: two columns are given the name 'X'; name them apart");
+    insta::assert_snapshot!(refusal_of("columns.A = { units = \"m\" }\nupload.format = \"ndjson\""), @r#"[DIR]/config.toml:12:23: units stands in the head of format "cr1000x" alone; remove it"#);
+    let none = "upload = { format = \"parquet\", compression = \"none\" }\n";
+    assert!(load(&format!("{LEAST}{none}")).is_ok());
+}
+
+#[test]
 fn a_fallback_is_a_duration_a_date_or_all() {
     let fallback = |text: &str| livecosmos::config::parse_fallback(text);
     let at = |text: &str| Ok(Fallback::At(text.parse().unwrap()));
@@ -194,6 +225,12 @@ fn only_what_shapes_a_payload_changes_the_digest() {
         "null_values = [\"\"]",
         "null_values = [\"\", \"NA\", \"NAN\", \"x\"]",
         "columns.SERIAL = \"text\"",
+        "columns.SERIAL = { units = \"m\" }",
+        "columns.SERIAL = { process = \"m\" }",
+        "upload.format = \"csv\"",
+        "upload.format = \"parquet\"",
+        "upload.format = \"parquet\"\ncolumns.SERIAL = \"float\"",
+        "upload.format = \"parquet\"\ncolumns.SERIAL = \"integer\"",
     ];
     let mut seen: Vec<String> = shaping.iter().map(|line| digest(line)).chain([plain]).collect();
     seen.sort();

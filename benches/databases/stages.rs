@@ -74,6 +74,7 @@ fn shape() -> TableShape {
         time: TimeReader::utc(),
         null_values: ["", "NA", "NAN"].map(str::to_owned).to_vec(),
         text_columns: BTreeSet::new(),
+        column_types: std::collections::BTreeMap::new(),
         sites: None,
         future_tolerance_s: 3600,
         settle_s: 0,

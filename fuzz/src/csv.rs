@@ -73,6 +73,7 @@ impl<'a> Case<'a> {
             time: TimeReader::new(TimeZone::UTC, Fold::Earlier, None),
             null_values: [String::new(), "NAN".to_owned()].into(),
             text_columns: BTreeSet::new(),
+            column_types: BTreeMap::new(),
             sites: None,
             future_tolerance_s: 3_600,
             settle_s: 0,

@@ -53,7 +53,7 @@ fn assert_kept(rows: &Rows) {
         is_at_border: false,
         newest: None,
     };
-    for format in [Format::Ndjson, Format::Cr1000x(cr1000x::Program::default())] {
+    for format in [Format::Ndjson, Format::Csv, Format::Cr1000x(cr1000x::Program::default())] {
         for compression in COMPRESSIONS {
             let encoded = format.encode(&batch, compression).expect("memory takes every write");
             let time_column = &rows.schema().columns[rows.schema().time];
@@ -100,7 +100,7 @@ fn made_of(input: &[u8]) -> Rows {
         }
     }
     let width = columns.len();
-    let mut rows = Rows::new(Arc::new(Schema { columns: columns.into(), time: 0, site: None }));
+    let mut rows = Rows::new(Arc::new(Schema::untyped(columns.into(), 0, None)));
     for line in pieces.take(TABLE_MAX) {
         let mut cells = line.split(',');
         let time = cells.next().unwrap_or_default();

@@ -44,7 +44,7 @@ fn subject() -> Subject {
 /// Object `seq` of a chain of site A: a row each minute behind `from` up to and including `to`.
 fn object(chain: &ChainName, seq: u64, from: Option<u64>, to: u64) -> Object {
     let columns = ["TIME", "TA"].map(Box::from).into();
-    let mut rows = Rows::new(Arc::new(Schema { columns, time: 0, site: None }));
+    let mut rows = Rows::new(Arc::new(Schema::untyped(columns, 0, None)));
     for minute in from.map_or(0, |from| from + 1)..=to {
         rows.push(Kind::Text, "");
         rows.push(Kind::Number, "0.10");
@@ -171,13 +171,21 @@ async fn bytes_that_were_changed_are_damage() {
 
 #[tokio::test]
 async fn bytes_that_were_stored_so_and_are_no_rows_are_unreadable() {
-    let bytes = bytes::Bytes::from_static(b"no rows");
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
-    let object = Object { bytes, ..live(0, None, 9) };
-    let object = saying(object, |facts| facts.digest.copy_from_slice(digest.as_ref()));
-    let report = report_on([object]).await;
-    let what = "its payload cannot be read at byte 0: it holds 'n' where '{' should be";
-    assert_eq!(troubles(&report), [(Trouble::Unreadable, what)]);
+    for (stored, what) in [
+        ("no rows", "at byte 7: it holds its end where a comma or the end of a line should be"),
+        ("{no rows", "at byte 1: it holds 'n' where '\"' should be"),
+        // What the library says of it is its own affair.
+        ("PAR1 no rows PAR1", ""),
+    ] {
+        let bytes = bytes::Bytes::from_static(stored.as_bytes());
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+        let object = Object { bytes, ..live(0, None, 9) };
+        let object = saying(object, |facts| facts.digest.copy_from_slice(digest.as_ref()));
+        let report = report_on([object]).await;
+        let found = troubles(&report);
+        assert_eq!(found[0].0, Trouble::Unreadable, "{found:?}");
+        assert!(found.len() == 1 && found[0].1.ends_with(what), "{found:?}");
+    }
 }
 
 #[tokio::test]

@@ -11,9 +11,10 @@ use super::args::{CommonArgs, Output};
 use super::print::{self, Failure};
 use super::state_dir;
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{Config, TableConfig};
+use crate::config::{Config, SourceSettings, TableConfig, Upload};
 use crate::exit::Exit;
 use crate::key::KeyTemplate;
+use crate::payload::Format;
 use crate::sink::{self, Guard, Settings, SinkError};
 use crate::source::Plan;
 
@@ -66,9 +67,11 @@ pub(super) fn run(path: &Path, offline: bool, common: &CommonArgs) -> Result<Exi
             let mut findings = Vec::new();
             if offline {
                 findings.push(Finding::good("source", format!("{}; not looked at", table.source.describe())));
+                findings.push(Finding::good("format", describe_format(table)));
                 findings.push(Finding::good("sink", format!("{}; not looked at", describe(&table.sink))));
             } else {
                 findings.extend(check_source(table));
+                findings.push(Finding::good("format", describe_format(table)));
                 findings.extend(runtime.block_on(check_sink(&table.sink)));
             }
             findings.push(check_key(&table.upload.key));
@@ -149,6 +152,28 @@ async fn probe(settings: &Settings) -> Result<(String, Guard), SinkError> {
     let sink = sink::open(settings).await?;
     let guard = sink.probe().await?;
     Ok((sink.describe().to_owned(), guard))
+}
+
+/// What objects are, and what was declared of their columns.
+fn describe_format(table: &TableConfig) -> String {
+    let Upload { format, compression, .. } = &table.upload;
+    let named = match format {
+        Format::Cr1000x(_) => "cr1000x",
+        Format::Ndjson => "ndjson",
+        Format::Csv => "csv",
+        Format::Parquet => "parquet",
+    };
+    let extension = format!("{}{}", format.extension(), compression.extension());
+    let untyped = match (format, &table.source) {
+        (Format::Parquet, SourceSettings::Csv(_)) => {
+            let count = table.shape.column_types.len();
+            format!(
+                "; a file has no types: all but the time and {count} columns declared under columns are texts"
+            )
+        }
+        _ => String::new(),
+    };
+    format!("{named}, keys end in {extension}{untyped}")
 }
 
 /// The sink as configured, where it is not opened.

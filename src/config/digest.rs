@@ -21,10 +21,27 @@ pub(crate) fn of(format: &Format, shape: &TableShape, fold: Fold, time_format: O
     };
     match format {
         Format::Ndjson => put("format", "ndjson"),
+        Format::Csv => put("format", "csv"),
+        Format::Parquet => {
+            put("format", "parquet");
+            for (column, kind) in &shape.column_types {
+                put("typed", column);
+                put("type", &kind.to_string());
+            }
+        }
         Format::Cr1000x(program) => {
             put("format", "cr1000x");
             put("program", &program.name);
             put("version", &program.version);
+            for (column, field) in &program.fields {
+                put("field", column);
+                let said = [("name", &field.name), ("units", &field.units), ("process", &field.process)];
+                for (key, value) in said {
+                    if let Some(value) = value {
+                        put(key, value);
+                    }
+                }
+            }
         }
     }
     match &shape.site {

@@ -4,6 +4,7 @@
 //! types of this module, which are trusted from then on. Every error says file, line and column, what
 //! is wrong, and what to do.
 
+mod column;
 mod digest;
 mod document;
 mod path;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::value::{Error as ValueError, MapDeserializer};
 use toml::Spanned;
 
+use super::column::RawColumn;
 use super::units::{HumanDuration, HumanSize};
 
 /// A table with the sections that hold for it.
@@ -32,11 +33,7 @@ pub(crate) struct RawTable {
     pub(crate) tie_column: Option<Spanned<String>>,
     pub(crate) null_values: Option<Vec<String>>,
     #[serde(default)]
-    #[expect(
-        clippy::zero_sized_map_values,
-        reason = "text is the only kind so far, and is written as a value"
-    )]
-    pub(crate) columns: BTreeMap<Spanned<String>, ColumnKind>,
+    pub(crate) columns: BTreeMap<Spanned<String>, RawColumn>,
 }
 
 /// Where rows come from.
@@ -124,8 +121,7 @@ pub(crate) enum RawMethod {
 pub(crate) struct RawUpload {
     #[serde(default)]
     pub(crate) format: RawFormat,
-    #[serde(default)]
-    pub(crate) compression: RawCompression,
+    pub(crate) compression: Option<Spanned<RawCompression>>,
     pub(crate) batch_rows_max: Option<Spanned<i64>>,
     pub(crate) batch_bytes_max: Option<Spanned<HumanSize>>,
     pub(crate) in_flight_max: Option<Spanned<i64>>,
@@ -187,6 +183,8 @@ pub(crate) enum RawFormat {
     #[default]
     Cr1000x,
     Ndjson,
+    Csv,
+    Parquet,
 }
 
 /// Compression of objects.
@@ -222,6 +220,12 @@ pub(crate) enum RawFold {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ColumnKind {
     Text,
+    Integer,
+    Float,
+    Boolean,
+    Date,
+    Timestamp,
+    Timestamptz,
 }
 
 /// The section in which a key is at home, if there is one.

@@ -10,7 +10,7 @@ type Cell<'a> = (&'a str, Kind, &'a str);
 fn row_at(time: usize, digits: u8, cells: &[Cell<'_>]) -> Rows {
     let mut names: Vec<Box<str>> = cells.iter().map(|(name, ..)| Box::from(*name)).collect();
     names.insert(time, "T".into());
-    let mut rows = Rows::new(Arc::new(Schema { columns: names.into(), time, site: None }));
+    let mut rows = Rows::new(Arc::new(Schema::untyped(names.into(), time, None)));
     let mut values: Vec<(Kind, &str)> = cells.iter().map(|(_, kind, text)| (*kind, *text)).collect();
     values.insert(time, (Kind::Text, ""));
     for (kind, text) in values {

@@ -142,7 +142,7 @@ impl PayloadWriter {
         bytes.shrink_to_fit();
         let mut digest = [0; 32];
         digest.copy_from_slice(self.digest.finish().as_ref());
-        Ok(Encoded { bytes: bytes.into(), digest, payload_bytes: self.payload_bytes })
+        Ok(Encoded { bytes: bytes.into(), digest, payload_bytes: self.payload_bytes, misfits: 0 })
     }
 }
 

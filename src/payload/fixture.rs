@@ -5,6 +5,7 @@ use std::sync::Arc;
 use livecosmos_state::{Cursor, SiteId, Time};
 use proptest::prelude::*;
 
+use crate::column_type::ColumnType;
 use crate::rows::{Batch, Kind, RowTime, Rows, Schema};
 
 /// A value with its kind.
@@ -22,7 +23,7 @@ pub(super) struct Table {
 /// The rows of ALIC1 in a batch.
 pub(super) fn batch(table: &Table) -> Batch {
     let columns = table.columns.iter().map(|name| name.as_str().into()).collect();
-    let schema = Arc::new(Schema { columns, time: table.time, site: None });
+    let schema = Arc::new(Schema::untyped(columns, table.time, None));
     let mut rows = Rows::new(schema);
     for (time, cells) in &table.rows {
         for (column, (kind, text)) in cells.iter().enumerate() {
@@ -44,6 +45,69 @@ pub(super) fn row_time(seconds: i64, nanos: u32, digits: u8) -> RowTime {
     RowTime { time: Time::new(seconds, nanos).unwrap(), digits }
 }
 
+/// The same table with types.
+pub(super) fn typed_batch(table: &Table, types: &[ColumnType]) -> Batch {
+    let kind = |at: usize| if at == table.time { types[at].of_time() } else { types[at] };
+    let types = (0..table.columns.len()).map(kind).collect();
+    let untyped = batch(table);
+    let schema = Schema { types, ..(**untyped.rows.schema()).clone() };
+    let mut rows = Rows::new(Arc::new(schema));
+    for (row, time) in untyped.rows.times().iter().enumerate() {
+        untyped.rows.values(row).for_each(|value| rows.push(value.kind, value.text));
+        rows.end_row(*time);
+    }
+    Batch { rows, ..untyped }
+}
+
+fn any_type() -> impl Strategy<Value = ColumnType> {
+    prop_oneof![
+        Just(ColumnType::Text),
+        Just(ColumnType::Integer),
+        Just(ColumnType::Real),
+        Just(ColumnType::Double),
+        Just(ColumnType::Boolean),
+        Just(ColumnType::Date),
+        Just(ColumnType::Bytes),
+        (1..=38_u8, 0..=38_u8)
+            .prop_map(|(precision, scale)| ColumnType::Decimal { precision, scale: scale.min(precision) }),
+        any::<(bool, bool)>()
+            .prop_map(|(is_instant, is_nanos)| ColumnType::Timestamp { is_instant, is_nanos }),
+    ]
+}
+
+/// A cell of a column of type `kind`: mostly one that fits, spelled in one of many ways.
+fn cell_of(kind: ColumnType) -> BoxedStrategy<Cell> {
+    let pattern = match kind {
+        ColumnType::Text => return any_cell().boxed(),
+        ColumnType::Integer => "-?[0-9]{1,19}|0|-0|007",
+        ColumnType::Real | ColumnType::Double => {
+            r"-?[0-9]{1,8}(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})?|-?0\.[0-9]{2}|\.5|NaN|-inf"
+        }
+        ColumnType::Decimal { .. } => r"-?[0-9]{1,9}(\.[0-9]{1,5})?|-0\.0|0",
+        ColumnType::Boolean => "true|false|T|no|0|1",
+        ColumnType::Date => "20[0-9]{2}-1[0-2]-[0-3][0-9]",
+        ColumnType::Timestamp { .. } => {
+            r"(19|20)[0-9]{2}-1[0-2]-[0-2][1-9][T ][01][0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(|Z|\+00|\+05:30)"
+        }
+        ColumnType::Bytes => "([A-Za-z0-9+/]{4}){0,3}(|Zg==)",
+    };
+    let fitting = pattern.prop_map(|text: String| (Kind::Text, text));
+    prop_oneof![8 => fitting, 1 => any_cell()].boxed()
+}
+
+/// Any columns with types, and values that fit them or do not.
+pub(super) fn any_typed_table() -> impl Strategy<Value = (Table, Vec<ColumnType>)> {
+    let columns = prop::collection::btree_map("(?s).{1,12}", any_type(), 1..9);
+    columns.prop_flat_map(|columns| {
+        let (names, types): (Vec<String>, Vec<ColumnType>) = columns.into_iter().unzip();
+        let cells: Vec<BoxedStrategy<Cell>> = types.iter().map(|kind| cell_of(*kind)).collect();
+        let rows = prop::collection::vec((any_time(), cells), 1..20);
+        let width = names.len();
+        (Just(names), 0..width, rows, Just(types))
+            .prop_map(|(columns, time, rows, types)| (Table { columns, time, rows }, types))
+    })
+}
+
 fn any_cell() -> impl Strategy<Value = Cell> {
     prop_oneof![
         Just((Kind::Null, String::new())),
@@ -54,12 +118,15 @@ fn any_cell() -> impl Strategy<Value = Cell> {
     ]
 }
 
-fn any_row(width: usize) -> impl Strategy<Value = (RowTime, Vec<Cell>)> {
-    let time = (0..4_000_000_000_i64, 0..1_000_000_000_u32, 0..=9_u8).prop_map(|(seconds, nanos, digits)| {
+fn any_time() -> impl Strategy<Value = RowTime> {
+    (0..4_000_000_000_i64, 0..1_000_000_000_u32, 0..=9_u8).prop_map(|(seconds, nanos, digits)| {
         let step = 10_u32.pow(9 - u32::from(digits));
         row_time(seconds, nanos / step * step, digits)
-    });
-    (time, prop::collection::vec(any_cell(), width))
+    })
+}
+
+fn any_row(width: usize) -> impl Strategy<Value = (RowTime, Vec<Cell>)> {
+    (any_time(), prop::collection::vec(any_cell(), width))
 }
 
 pub(super) fn any_table() -> impl Strategy<Value = Table> {

@@ -2,8 +2,10 @@
 
 mod compress;
 pub mod cr1000x;
+mod csv;
 mod json;
 mod ndjson;
+mod parquet;
 mod read;
 mod time;
 
@@ -21,6 +23,10 @@ pub enum Format {
     Ndjson,
     /// A Campbell CR1000X logger's JSON, one document a batch.
     Cr1000x(cr1000x::Program),
+    /// Comma-separated values with a header line, as the source wrote them.
+    Csv,
+    /// Parquet, columns by their types.
+    Parquet,
 }
 
 /// A payload ready to be stored.
@@ -32,6 +38,8 @@ pub struct Encoded {
     pub digest: [u8; 32],
     /// Length before compression, in bytes.
     pub payload_bytes: u64,
+    /// Values that do not fit the types of their columns, and stand beside them.
+    pub misfits: u64,
 }
 
 impl Format {
@@ -41,6 +49,8 @@ impl Format {
         match self {
             Self::Ndjson => ".ndjson",
             Self::Cr1000x(_) => ".json",
+            Self::Csv => ".csv",
+            Self::Parquet => ".parquet",
         }
     }
 
@@ -50,11 +60,14 @@ impl Format {
         match self {
             Self::Ndjson => "application/x-ndjson",
             Self::Cr1000x(_) => "application/json",
+            // RFC 4180, section 3.
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Parquet => "application/vnd.apache.parquet",
         }
     }
 
     /// Spells `batch` and compresses it on the way: the uncompressed payload is never held whole
-    /// when `compression` is set.
+    /// when `compression` is set. A Parquet file compresses itself, and is stored as it is.
     ///
     /// # Errors
     /// Only what the compression library reports.
@@ -62,13 +75,19 @@ impl Format {
         let expected_bytes = match self {
             Self::Ndjson => ndjson::expected_bytes(batch),
             Self::Cr1000x(_) => cr1000x::expected_bytes(batch),
+            Self::Csv => csv::expected_bytes(batch),
+            Self::Parquet => parquet::expected_bytes(batch),
         };
+        let compression = if *self == Self::Parquet { Compression::None } else { compression };
         let mut writer = compress::PayloadWriter::new(compression, expected_bytes)?;
+        let mut misfits = 0;
         match self {
             Self::Ndjson => ndjson::write(batch, &mut writer)?,
             Self::Cr1000x(program) => cr1000x::write(batch, program, &mut writer)?,
+            Self::Csv => csv::write(batch, &mut writer)?,
+            Self::Parquet => misfits = parquet::write(batch, &mut writer)?,
         }
-        writer.finish()
+        Ok(Encoded { misfits, ..writer.finish()? })
     }
 }
 

@@ -6,11 +6,8 @@
 
 use super::compress::PayloadWriter;
 use super::json;
-use super::time::{TimeSpeller, push_rfc3339};
+use super::time::{TIME_BYTES_MAX, TimeSpeller, push_rfc3339};
 use crate::rows::{Batch, Schema};
-
-/// Longest spelling of a time, with its quotes.
-const TIME_BYTES_MAX: usize = 32;
 
 /// Writes `batch`.
 pub(super) fn write(batch: &Batch, writer: &mut PayloadWriter) -> std::io::Result<()> {

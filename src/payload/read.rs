@@ -1,24 +1,31 @@
 //! Bytes back to rows: what a payload holds, as [`super::Format`] and [`super::Compression`] spelled it.
 //!
 //! A payload says by itself how it is spelled, so that a change of the configuration makes no old
-//! object unreadable: gzip and Zstandard begin with their magic numbers, a CR1000X document with a head
-//! that is an object, which no value of an ndjson row can be. Only the name of an ndjson row's time
-//! column must be known; it stands in the facts of the object.
+//! object unreadable: gzip, Zstandard and Parquet begin with their magic numbers, a CR1000X document with a
+//! head that is an object, which no value of an ndjson row can be, an ndjson row with a brace, as no CSV
+//! does. Only the name of the time column must be known; it stands in the facts of the object.
 //!
-//! Memory is bounded by one row and one piece, however long the payload is.
+//! Memory is bounded by one row and one piece, of a Parquet file by a page of each column, however long the
+//! payload is.
 
 mod document;
 mod line;
 mod piece;
+mod record;
 mod scan;
 mod time;
+mod typed;
 mod unpack;
+
+use bytes::Bytes;
 
 use crate::rows::Rows;
 
 use document::Document;
 use piece::Pieces;
+use record::Records;
 use scan::Scanner;
+use typed::TypedFile;
 use unpack::Unpacker;
 
 /// What a CR1000X document begins with, and no ndjson row: its values are never objects.
@@ -35,7 +42,15 @@ pub struct ReadError {
 }
 
 /// Reads the rows of one stored payload, piece by piece.
-pub struct PayloadReader<'a> {
+pub struct PayloadReader<'a>(Shape<'a>);
+
+enum Shape<'a> {
+    Stream(Box<Stream<'a>>),
+    /// Opened with its first rows: what it holds is summed up even if it cannot be.
+    File(Bytes, Option<Box<TypedFile>>),
+}
+
+struct Stream<'a> {
     scanner: Scanner<Unpacker<'a>>,
     form: Form,
     pieces: Pieces,
@@ -44,6 +59,7 @@ pub struct PayloadReader<'a> {
 enum Form {
     Lines,
     Document(Document),
+    Records(Records),
 }
 
 /// What the whole payload is, known once all of it was read.
@@ -62,6 +78,9 @@ impl<'a> PayloadReader<'a> {
     /// # Errors
     /// [`ReadError`] when it begins like no payload.
     pub fn new(stored: &'a [u8], time_column: &str) -> Result<Self, ReadError> {
+        if typed::is_file(stored) {
+            return Ok(Self(Shape::File(Bytes::copy_from_slice(stored), None)));
+        }
         let mut scanner =
             Scanner::new(Unpacker::new(stored).map_err(|error| ReadError {
                 at: 0,
@@ -69,10 +88,13 @@ impl<'a> PayloadReader<'a> {
             })?);
         let form = if scanner.starts_with(DOCUMENT_START)? {
             Form::Document(Document::begin(&mut scanner, time_column)?)
-        } else {
+        } else if scanner.starts_with(b"{")? || scanner.has_ended()? {
             Form::Lines
+        } else {
+            Form::Records(Records::new(time_column))
         };
-        Ok(Self { scanner, form, pieces: Pieces::new(time_column) })
+        let pieces = Pieces::new(time_column);
+        Ok(Self(Shape::Stream(Box::new(Stream { scanner, form, pieces }))))
     }
 
     /// The next rows, at least one, in the order of the payload; `None` at its end.
@@ -83,19 +105,32 @@ impl<'a> PayloadReader<'a> {
     /// # Errors
     /// [`ReadError`]; the rows given before it stand in the payload.
     pub fn next_rows(&mut self) -> Result<Option<Rows>, ReadError> {
-        let Self { scanner, form, pieces } = self;
+        let Stream { scanner, form, pieces } = match &mut self.0 {
+            Shape::Stream(stream) => &mut **stream,
+            Shape::File(stored, file) => {
+                let file = match file {
+                    Some(file) => file,
+                    None => file.insert(Box::new(TypedFile::begin(stored)?)),
+                };
+                return file.next_rows();
+            }
+        };
         pieces.next(|row| match form {
             Form::Lines => line::next(scanner, row),
             Form::Document(document) => document.next(scanner, row),
+            Form::Records(records) => records.next(scanner, row),
         })
     }
 
     /// The station that a CR1000X payload names.
     #[must_use]
     pub fn station(&self) -> Option<&str> {
-        match &self.form {
-            Form::Lines => None,
-            Form::Document(document) => document.station(),
+        match &self.0 {
+            Shape::Stream(stream) => match &stream.form {
+                Form::Document(document) => document.station(),
+                Form::Lines | Form::Records(_) => None,
+            },
+            Shape::File(..) => None,
         }
     }
 
@@ -104,8 +139,13 @@ impl<'a> PayloadReader<'a> {
     /// # Errors
     /// [`ReadError`] where it cannot be decompressed.
     pub fn finish(self) -> Result<PayloadSum, ReadError> {
-        let read = self.scanner.bytes_taken();
-        self.scanner
+        let stream = match self.0 {
+            Shape::Stream(stream) => stream,
+            Shape::File(stored, _) => return Ok(typed::sum(&stored)),
+        };
+        let read = stream.scanner.bytes_taken();
+        stream
+            .scanner
             .into_inner()
             .finish()
             .map_err(|error| ReadError { at: read, what: format!("it cannot be decompressed ({error})") })

@@ -1,4 +1,4 @@
-//! What both formats and every compression promise.
+//! What all formats and every compression promise.
 
 use std::fmt::Write as _;
 
@@ -11,8 +11,13 @@ use crate::rows::Kind;
 
 const ALL: [Compression; 3] = [Compression::None, Compression::Gzip, Compression::Zstd];
 
-fn formats() -> [Format; 2] {
-    [Format::Ndjson, Format::Cr1000x(cr1000x::Program::default())]
+fn formats() -> [Format; 4] {
+    [Format::Ndjson, Format::Cr1000x(cr1000x::Program::default()), Format::Csv, Format::Parquet]
+}
+
+fn csv(table: &Table) -> String {
+    let encoded = Format::Csv.encode(&batch(table), Compression::None).unwrap();
+    String::from_utf8(encoded.bytes.to_vec()).unwrap()
 }
 
 fn ndjson(table: &Table) -> String {
@@ -66,8 +71,42 @@ fn ndjson_keeps_columns_in_order_and_values_as_they_were_written() {
 }
 
 #[test]
+fn csv_tells_a_null_from_an_empty_text_and_a_number_from_a_text_that_looks_like_one() {
+    let columns = ["SITE_ID", "DATE_TIME", "A,B", "C"].map(str::to_owned).to_vec();
+    let row = |second: i64, a: (Kind, &str), c: (Kind, &str)| {
+        let cells = [(Kind::Text, "ALIC1"), (Kind::Text, ""), a, c];
+        (row_time(1_735_776_000 + second, 0, 1), cells.map(|(kind, text)| (kind, text.to_owned())).to_vec())
+    };
+    let rows = vec![
+        row(0, (Kind::Number, "0.10"), (Kind::Text, "0.10")),
+        row(1, (Kind::Null, ""), (Kind::Text, "")),
+        row(2, (Kind::Bool, "true"), (Kind::Text, "true")),
+        row(3, (Kind::Text, "a\"b,\r\nc"), (Kind::Text, " d ")),
+    ];
+    let expected = [
+        "SITE_ID,DATE_TIME,\"A,B\",C\r\n",
+        "ALIC1,2025-01-02T00:00:00.0Z,0.10,\"0.10\"\r\n",
+        "ALIC1,2025-01-02T00:00:01.0Z,,\"\"\r\n",
+        "ALIC1,2025-01-02T00:00:02.0Z,true,\"true\"\r\n",
+        "ALIC1,2025-01-02T00:00:03.0Z,\"a\"\"b,\r\nc\", d \r\n",
+    ];
+    assert_eq!(csv(&Table { columns, time: 1, rows }), expected.concat());
+}
+
+#[test]
+fn the_first_name_of_a_csv_is_never_taken_for_another_format() {
+    for name in ["PAR1", "{", "{\"a", "\u{feff}A"] {
+        let rows = vec![(row_time(0, 0, 0), vec![(Kind::Null, String::new()); 2])];
+        let text = csv(&Table { columns: vec![name.to_owned(), "T".to_owned()], time: 1, rows });
+        assert!(text.starts_with('"'), "{text}");
+    }
+}
+
+#[test]
 fn a_format_and_a_compression_name_themselves_in_the_key_and_the_headers() {
-    let [ndjson, cr1000x] = formats();
+    let [ndjson, cr1000x, csv, parquet] = formats();
+    assert_eq!((csv.extension(), csv.content_type()), (".csv", "text/csv; charset=utf-8; header=present"));
+    assert_eq!((parquet.extension(), parquet.content_type()), (".parquet", "application/vnd.apache.parquet"));
     assert_eq!((ndjson.extension(), ndjson.content_type()), (".ndjson", "application/x-ndjson"));
     assert_eq!((cr1000x.extension(), cr1000x.content_type()), (".json", "application/json"));
     assert_eq!(ALL.map(Compression::extension), ["", ".gz", ".zst"]);
@@ -82,6 +121,21 @@ proptest! {
         for line in written.lines() {
             let members: serde_json::Map<String, Json> = serde_json::from_str(line).unwrap();
             prop_assert_eq!(members.len(), table.columns.len());
+        }
+    }
+
+    #[test]
+    fn csv_is_what_another_reader_of_rfc_4180_understands(table in any_table()) {
+        let written = csv(&table);
+        let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(written.as_bytes());
+        let records: Vec<Vec<String>> =
+            reader.deserialize().collect::<Result<_, _>>().unwrap();
+        prop_assert_eq!(&records[0], &table.columns);
+        prop_assert_eq!(records.len(), table.rows.len() + 1);
+        for (record, (_, cells)) in records[1..].iter().zip(&table.rows) {
+            for (at, (field, (_, text))) in record.iter().zip(cells).enumerate() {
+                prop_assert!(at == table.time || field == text);
+            }
         }
     }
 

@@ -6,6 +6,9 @@ use crate::rows::RowTime;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
+/// Longest spelling of a time, with its quotes.
+pub(super) const TIME_BYTES_MAX: usize = 32;
+
 /// Spells times; remembers the day, which one row mostly shares with the next.
 #[derive(Debug, Default)]
 pub(super) struct TimeSpeller {

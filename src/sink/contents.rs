@@ -8,11 +8,13 @@ use livecosmos_state::Time;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::facts::{FactsError, Reader};
+use super::schema_text::SchemaText;
 use crate::rows::Rows;
 
 const FIRST_DATA: &str = "livecosmos-first-data";
 const TIME_COLUMN: &str = "livecosmos-time-column";
 const DAYS: &str = "livecosmos-days";
+const SCHEMA: &str = "livecosmos-schema";
 
 /// What S3 takes as user metadata, names and values together.
 const METADATA_BYTES_MAX: usize = 2048;
@@ -22,7 +24,7 @@ const NAME_PREFIX: &str = "x-amz-meta-";
 const DAYS_BYTES_MAX: usize = 700;
 
 /// RFC 3986, section 2.3: what stands for itself.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -35,6 +37,8 @@ pub struct Contents {
     pub days: Option<DayCounts>,
     /// Name of the column that holds the time.
     pub time_column: Option<Box<str>>,
+    /// Names and types of its columns; of a wide table only the first ones, as many as fit.
+    pub schema: Option<SchemaText>,
 }
 
 impl Contents {
@@ -46,6 +50,7 @@ impl Contents {
             first_data: rows.times().iter().map(|row| row.time).min(),
             days: Some(DayCounts::of(rows.times().iter().map(|row| row.time))),
             time_column: schema.columns.get(schema.time).cloned(),
+            schema: Some(SchemaText::of(schema)),
         }
     }
 
@@ -65,9 +70,13 @@ impl Contents {
         for (name, value) in pairs.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             used += bytes(name, &value);
             if used > METADATA_BYTES_MAX {
-                break;
+                return;
             }
             metadata.insert(name.to_owned(), value);
+        }
+        let left = METADATA_BYTES_MAX.saturating_sub(used + bytes(SCHEMA, ""));
+        if let Some(schema) = self.schema.as_ref().and_then(|schema| schema.within(left)) {
+            metadata.insert(SCHEMA.to_owned(), schema);
         }
     }
 
@@ -76,6 +85,7 @@ impl Contents {
             first_data: reader.read_if_there(FIRST_DATA, |text| text.parse().ok())?,
             days: reader.read_if_there(DAYS, DayCounts::parse)?,
             time_column: reader.read_if_there(TIME_COLUMN, read_name)?,
+            schema: reader.read_if_there(SCHEMA, SchemaText::parse)?,
         })
     }
 }
@@ -235,6 +245,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::rows::Schema;
 
     fn time(day: i64) -> Time {
         Time::new(day * SECONDS_PER_DAY + 86_399, 999_999_999).unwrap()
@@ -252,11 +263,14 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_into_metadata_is_left_out() {
+        let columns = ["A_NAME_OF_MORE_THAN_THIRTY_CHARACTERS".into(), "B".into()];
+        let wide = Schema::untyped(columns.into(), 0, None);
         let every_other_day = |days: i64| DayCounts::of((0..days).map(|day| time(day * 2)));
         let contents = |days: i64| Contents {
             first_data: Some(time(0)),
             days: Some(every_other_day(days)),
             time_column: Some("T".into()),
+            schema: Some(SchemaText::of(&wide)),
         };
         let few = metadata_with(&contents(100), 100);
         assert!(few.contains_key(DAYS) && few.contains_key(FIRST_DATA) && few.contains_key(TIME_COLUMN));

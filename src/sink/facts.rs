@@ -177,7 +177,10 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::column_type::ColumnType;
+    use crate::rows::Schema;
     use crate::sink::DayCounts;
+    use crate::sink::SchemaText;
 
     #[test]
     fn facts_survive_the_way_through_metadata() {
@@ -201,6 +204,12 @@ mod tests {
                 first_data: Some(time),
                 days: DayCounts::parse("2025-01-01:3"),
                 time_column: Some("Date Zeit (µs)".into()),
+                schema: Some(SchemaText::of(&Schema {
+                    columns: ["Date Zeit (µs)".into(), "A,:+1".into(), "B".into()].into(),
+                    types: [ColumnType::TIME, ColumnType::decimal(12, 4), ColumnType::Text].into(),
+                    time: 0,
+                    site: None,
+                })),
             },
         };
         let metadata = facts.to_metadata();

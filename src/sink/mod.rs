@@ -8,6 +8,7 @@ mod key;
 pub mod local;
 pub mod memory;
 pub mod s3;
+mod schema_text;
 mod settings;
 pub mod stdout;
 
@@ -18,6 +19,7 @@ use bytes::Bytes;
 
 pub use contents::{Contents, Day, DayCounts};
 pub use facts::{Facts, FactsError, hex};
+pub use schema_text::SchemaText;
 pub use settings::{Checksum, InvalidSettings, S3Settings, Settings};
 
 /// Makes the sink that `settings` describe. Stores nothing; [`Sink::probe`] is the first to write.

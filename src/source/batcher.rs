@@ -244,7 +244,7 @@ mod tests {
     }
 
     fn schema() -> Arc<Schema> {
-        Arc::new(Schema { columns: ["T".into(), "V".into()].into(), time: 0, site: None })
+        Arc::new(Schema::untyped(["T".into(), "V".into()].into(), 0, None))
     }
 
     fn time(seconds: i64) -> RowTime {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::sqlite::StoredTimes;
 use super::{SiteRule, TableShape, TimeReader, is_json_number};
 use crate::clock::shift;
+use crate::column_type::ColumnType;
 use crate::rows::{Kind, RowTime, Rows, Schema};
 
 /// The remedy for a row that is as it should not be: a file or a stretch of a table that was read is not
@@ -25,6 +26,9 @@ pub struct Cells {
     /// CSV file's, and the configuration says what they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kinds: Option<String>,
+    /// The types of the columns, where the source knows any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<String>,
     /// The row's time, where it was read already and the time column's value is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
@@ -54,12 +58,14 @@ impl Cells {
             columns: rows.schema().columns.iter().map(ToString::to_string).collect(),
             values: rows.values(row).map(|value| value.text.to_owned()).collect(),
             kinds: Some(rows.values(row).map(|value| letter(value.kind)).collect()),
+            types: rows.schema().types.iter().map(ToString::to_string).collect(),
             time: Some(spell_time(time, digits)),
         }
     }
 
     /// Adds a value as `spell` writes it, which tells what it is.
-    pub fn push(&mut self, column: &str, spell: impl FnOnce(&mut String) -> Kind) {
+    pub fn push(&mut self, column: &str, kind: ColumnType, spell: impl FnOnce(&mut String) -> Kind) {
+        self.types.push(kind.to_string());
         let mut text = String::new();
         let kind = spell(&mut text);
         self.columns.push(column.to_owned());
@@ -71,6 +77,11 @@ impl Cells {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.values.iter().map(String::len).sum()
+    }
+
+    /// The type of the column at `at`, as the source knew it.
+    fn column_type(&self, at: usize) -> ColumnType {
+        self.types.get(at).and_then(|kind| kind.parse().ok()).unwrap_or(ColumnType::Text)
     }
 
     fn index(&self, role: &str, name: &str) -> Result<usize, String> {
@@ -140,11 +151,8 @@ impl<'a> Recheck<'a> {
             Kind::Null => (Kind::Null, String::new()),
             kind => (kind, values[at].clone()),
         };
-        let schema = Schema {
-            columns: columns.iter().map(|name| name.as_str().into()).collect(),
-            time: at_time,
-            site: at_site,
-        };
+        let known = columns.iter().enumerate().map(|(at, name)| (name.as_str(), cells.column_type(at)));
+        let schema = self.shape.schema(known, at_time, at_site);
         let cursor = Cursor::Row { time: time.time, tie: self.tie(cells)? };
         Ok(Sendable { site, schema, values: (0..values.len()).map(cell).collect(), time, cursor })
     }

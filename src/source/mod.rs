@@ -16,7 +16,7 @@ mod server;
 pub mod sqlite;
 mod time;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use livecosmos_state::{Cursor, FilePosition, SiteId, SourceFile, Time, Window};
 
@@ -26,8 +26,9 @@ pub use number::is_json_number;
 pub use server::Access;
 pub use time::{Fold, TimeError, TimeReader};
 
+use crate::column_type::ColumnType;
 use crate::key::Partition;
-use crate::rows::Batch;
+use crate::rows::{Batch, Schema};
 
 /// Yields, in one streaming pass over a table, the rows after each site's cursor.
 pub trait Source: Send {
@@ -253,6 +254,8 @@ pub struct TableShape {
     pub null_values: Vec<String>,
     /// Columns whose values are always text.
     pub text_columns: BTreeSet<String>,
+    /// Types of columns that the configuration declares, whatever the source says.
+    pub column_types: BTreeMap<String, ColumnType>,
     /// Only these sites exist for this table; `None` means whatever the data holds.
     pub sites: Option<BTreeSet<SiteId>>,
     /// How far ahead of the clock a row's time may lie, in seconds.
@@ -262,6 +265,25 @@ pub struct TableShape {
     pub settle_s: i64,
     /// Where batches are cut.
     pub limits: Limits,
+}
+
+impl TableShape {
+    /// The schema of columns that the source knows by these types; what the configuration declares wins.
+    #[must_use]
+    pub fn schema<'a>(
+        &self,
+        columns: impl IntoIterator<Item = (&'a str, ColumnType)>,
+        time: usize,
+        site: Option<usize>,
+    ) -> Schema {
+        let typed = |(at, (name, known)): (usize, (&'a str, ColumnType))| {
+            let kind = self.column_types.get(name).copied().unwrap_or(known);
+            (Box::from(name), if at == time { kind.of_time() } else { kind })
+        };
+        let (columns, types): (Vec<Box<str>>, Vec<ColumnType>) =
+            columns.into_iter().enumerate().map(typed).unzip();
+        Schema { columns: columns.into(), types: types.into(), time, site }
+    }
 }
 
 /// How a row's site is found.

@@ -133,7 +133,7 @@ impl LiveUploader {
             return true;
         }
         let time_column = self.settings.time_column.as_str().into();
-        let schema = Arc::new(Schema { columns: [time_column].into(), time: 0, site: None });
+        let schema = Arc::new(Schema::untyped([time_column].into(), 0, None));
         let batch = Batch {
             site: site.clone(),
             rows: Rows::new(schema),

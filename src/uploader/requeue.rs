@@ -267,9 +267,9 @@ impl LiveUploader {
 fn in_objects(mut waiting: Vec<Waiting>, rows_max: usize, partition: Option<Partition>) -> Vec<Vec<Waiting>> {
     waiting.sort_by(|a, b| (a.row.time.time, &a.identity).cmp(&(b.row.time.time, &b.identity)));
     let mut by_columns: Vec<(Schema, Vec<Waiting>)> = Vec::new();
-    let mut places: HashMap<Box<[Box<str>]>, usize> = HashMap::new();
+    let mut places: HashMap<Schema, usize> = HashMap::new();
     for it in waiting {
-        let place = *places.entry(it.row.schema.columns.clone()).or_insert_with(|| {
+        let place = *places.entry(it.row.schema.clone()).or_insert_with(|| {
             by_columns.push((it.row.schema.clone(), Vec::new()));
             by_columns.len() - 1
         });

@@ -313,7 +313,7 @@ impl LiveUploader {
         let last_data = known.last_data.or(known.floor).unwrap_or(Time::MIN);
         let (from, to) = (known.cursor.clone(), known.cursor.clone());
         let time_column = self.settings.time_column.as_str().into();
-        let rows = Rows::new(Arc::new(Schema { columns: [time_column].into(), time: 0, site: None }));
+        let rows = Rows::new(Arc::new(Schema::untyped([time_column].into(), 0, None)));
         let batch = Batch {
             site: site.clone(),
             rows,

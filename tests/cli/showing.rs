@@ -143,6 +143,7 @@ fn check_says_what_works_and_which_promise_holds() {
     insta::assert_snapshot!(tidy(&work, &run.stdout), @r"
 TABLE  PART  FINDING
 X  source  csv [DIR]/X.csv: 3 columns, a row of BUNNY at 2025-01-01T00:00:00Z
+X  format  ndjson, keys end in .ndjson
 X  sink  file://[DIR]/out
 X  promise  every row once; of two writers at once, the sink lets one through
 X  key  {site}/{live_table}/{seq}{ext} (chain): every row once, also after a lost or an older state and with two daemons: the chain decides each key
@@ -171,7 +172,7 @@ fn check_offline_touches_neither_source_nor_sink() {
     let before = files(work.folder());
     let run =
         command(&work, &["check", "livecosmos.toml", "--offline", "--output", "json"]).run().expect_code(0);
-    insta::assert_snapshot!(tidy(&work, &run.stdout), @r#"{"schema":1,"tables":[{"table":"X","findings":[{"part":"source","ok":true,"text":"csv [DIR]/X.csv; not looked at"},{"part":"sink","ok":true,"text":"file://[DIR]/out; not looked at"},{"part":"key","ok":true,"text":"{site}/{live_table}/{seq}{ext} (chain): every row once, also after a lost or an older state and with two daemons: the chain decides each key"},{"part":"state","ok":true,"text":"[DIR]/state/X.state: none yet"}]}]}"#);
+    insta::assert_snapshot!(tidy(&work, &run.stdout), @r#"{"schema":1,"tables":[{"table":"X","findings":[{"part":"source","ok":true,"text":"csv [DIR]/X.csv; not looked at"},{"part":"format","ok":true,"text":"ndjson, keys end in .ndjson"},{"part":"sink","ok":true,"text":"file://[DIR]/out; not looked at"},{"part":"key","ok":true,"text":"{site}/{live_table}/{seq}{ext} (chain): every row once, also after a lost or an older state and with two daemons: the chain decides each key"},{"part":"state","ok":true,"text":"[DIR]/state/X.state: none yet"}]}]}"#);
     assert_eq!(files(work.folder()), before);
 }
 

@@ -84,6 +84,7 @@ pub(crate) trait Bed {
             time: TimeReader::new(TimeZone::UTC, Fold::Earlier, None),
             null_values: vec![String::new()],
             text_columns: BTreeSet::from(["V".to_owned(), "v".to_owned()]),
+            column_types: std::collections::BTreeMap::new(),
             sites: None,
             future_tolerance_s: 3_600,
             settle_s: 0,

@@ -317,6 +317,7 @@ pub(crate) fn shape() -> TableShape {
         time: TimeReader::new(TimeZone::UTC, Fold::Earlier, None),
         null_values: vec![String::new(), "NA".to_owned(), "NAN".to_owned()],
         text_columns: BTreeSet::new(),
+        column_types: BTreeMap::new(),
         sites: None,
         future_tolerance_s: 3600,
         settle_s: 0,

@@ -51,7 +51,7 @@ impl Reader {
         Self {
             table: table.clone(),
             limits: Limits { batch_rows_max, batch_bytes_max: 1 << 20, group_bytes_max: 1 << 20, partition },
-            schema: Arc::new(Schema { columns, time: 1, site: Some(0) }),
+            schema: Arc::new(Schema::untyped(columns, 1, Some(0))),
             has_tie,
         }
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use livecosmos::sink::{Contents, DayCounts, Facts, Object, SinkError};
+use livecosmos::rows::Schema;
+use livecosmos::sink::{Contents, DayCounts, Facts, Object, SchemaText, SinkError};
 use livecosmos_state::{ChainName, Cursor, SiteId, TableName, Tie, Time};
 
 /// Facts whose texts are as hard as they come: a tie of any characters, a time with nanoseconds.
@@ -28,6 +29,11 @@ pub(crate) fn facts(seq: u64) -> Facts {
             first_data: Some(time),
             days: DayCounts::parse("2025-01-01:7"),
             time_column: Some("Zeit \u{1f4a7}%:,".into()),
+            schema: Some(SchemaText::of(&Schema::untyped(
+                ["Zeit \u{1f4a7}%:,".into(), "A".into()].into(),
+                0,
+                None,
+            ))),
         },
     }
 }

@@ -1,5 +1,6 @@
 //! From what is written to what is meant: every value is checked once, here.
 
+mod columns;
 mod oracle;
 mod secret;
 mod server;
@@ -55,7 +56,7 @@ fn table(document: &Document, tree: TableTree<'_>) -> Checked<TableConfig> {
     let raw = tree.read(document)?;
     let check = Check { document, table: &table, header: name.span() };
 
-    let upload = check.upload(&raw.upload)?;
+    let upload = check.upload(&raw)?;
     let limits = check.limits(&raw.upload, &upload.key)?;
     let poll = check.poll(&raw)?;
     let (time, fold) = check.time(&raw)?;

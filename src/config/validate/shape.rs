@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::super::document::most_like;
 use super::super::raw::{RawFold, RawTable};
-use super::{Check, Checked};
+use super::{Check, Checked, columns};
 use crate::source::{Fold, Limits, SiteRule, TableShape, TimeReader};
 
 const NULL_VALUES_DEFAULT: [&str; 3] = ["", "NA", "NAN"];
@@ -37,7 +37,8 @@ impl Check<'_> {
             tie_column: self.text(raw.tie_column.as_ref(), "tie_column")?,
             time,
             null_values: null_values.unwrap_or_else(|| NULL_VALUES_DEFAULT.map(str::to_owned).to_vec()),
-            text_columns: raw.columns.keys().map(|name| name.get_ref().clone()).collect(),
+            text_columns: columns::texts(raw),
+            column_types: columns::types(raw),
             sites: self.sites(raw)?,
             future_tolerance_s,
             settle_s,

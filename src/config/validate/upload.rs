@@ -11,7 +11,7 @@ use livecosmos_state::Time;
 
 use crate::clock;
 use crate::key::KeyTemplate;
-use crate::payload::{Compression, Format, cr1000x};
+use crate::payload::Compression;
 use crate::source::Limits;
 use crate::uploader::{Fallback, Lookback};
 
@@ -77,21 +77,15 @@ pub fn parse_time(text: &str) -> Result<Time, String> {
 
 impl Check<'_> {
     /// What the section says of objects.
-    pub(super) fn upload(&self, raw: &RawUpload) -> Checked<Upload> {
+    pub(super) fn upload(&self, table: &RawTable) -> Checked<Upload> {
+        let raw = &table.upload;
         let key = match &raw.key {
             Some(key) => KeyTemplate::parse(key.get_ref()).map_err(|error| self.at(key, error))?,
             None => KeyTemplate::default(),
         };
         Ok(Upload {
-            format: match raw.format {
-                RawFormat::Ndjson => Format::Ndjson,
-                RawFormat::Cr1000x => Format::Cr1000x(cr1000x::Program::default()),
-            },
-            compression: match raw.compression {
-                RawCompression::None => Compression::None,
-                RawCompression::Gzip => Compression::Gzip,
-                RawCompression::Zstd => Compression::Zstd,
-            },
+            format: self.format(table)?,
+            compression: self.compression(raw)?,
             key,
             in_flight_max: self.number(
                 raw.in_flight_max.as_ref(),
@@ -102,6 +96,21 @@ impl Check<'_> {
             memory_bytes_max: self.memory_bytes_max(raw)?,
             fills_max: self.fills_max(raw)?,
         })
+    }
+
+    fn compression(&self, raw: &RawUpload) -> Checked<Compression> {
+        let Some(written) = &raw.compression else { return Ok(Compression::None) };
+        let compression = match written.get_ref() {
+            RawCompression::None => Compression::None,
+            RawCompression::Gzip => Compression::Gzip,
+            RawCompression::Zstd => Compression::Zstd,
+        };
+        if raw.format == RawFormat::Parquet && compression != Compression::None {
+            let message = "a Parquet file compresses its columns itself, and readers expect it so; remove \
+                           compression, or set it to \"none\" for this table";
+            return Err(self.at(written, message));
+        }
+        Ok(compression)
     }
 
     /// How many of the puts are for fills.

@@ -7,6 +7,8 @@
 
 mod rank;
 
+use std::collections::BTreeMap;
+
 use super::compress::PayloadWriter;
 use super::json::{push_string, push_value};
 use super::time::TimeSpeller;
@@ -36,11 +38,24 @@ pub struct Program {
     pub name: String,
     /// The program's version.
     pub version: String,
+    /// What is said of fields, by the names of their columns.
+    pub fields: BTreeMap<String, Field>,
+}
+
+/// What a payload's head says of a field, where it is not what follows from its column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Field {
+    /// Its name; else that of the column.
+    pub name: Option<String>,
+    /// The unit of its values; else none.
+    pub units: Option<String>,
+    /// How its values came about; else what the ending of the column's name says.
+    pub process: Option<String>,
 }
 
 impl Default for Program {
     fn default() -> Self {
-        Self { name: "livecosmos".to_owned(), version: "1".to_owned() }
+        Self { name: "livecosmos".to_owned(), version: "1".to_owned(), fields: BTreeMap::new() }
     }
 }
 
@@ -71,20 +86,31 @@ fn write_head(out: &mut Vec<u8>, batch: &Batch, program: &Program, ranks: &[Rank
     out.extend_from_slice(br#","os_version":"CR1000X.Std.07.02","prog_name":"#);
     push_string(out, &format!("CPU:{}-{}.CR1X", program.name, program.version));
     out.extend_from_slice(br#"},"fields":["#);
-    write_fields(out, batch.rows.schema(), ranks);
+    write_fields(out, batch.rows.schema(), &program.fields, ranks);
     out.extend_from_slice(br#"]},"data":["#);
 }
 
-fn write_fields(out: &mut Vec<u8>, schema: &Schema, ranks: &[Rank]) {
+fn write_fields(out: &mut Vec<u8>, schema: &Schema, said: &BTreeMap<String, Field>, ranks: &[Rank]) {
     let fields = schema.columns.iter().zip(ranks).enumerate().filter(|(column, _)| *column != schema.time);
-    for (position, (_, (name, rank))) in fields.enumerate() {
+    let unsaid = Field::default();
+    for (position, (_, (column, rank))) in fields.enumerate() {
+        let field = said.get(&**column).unwrap_or(&unsaid);
+        let name = field.name.as_deref().unwrap_or(column);
         out.extend_from_slice(if position == 0 { br#"{"name":"# } else { br#",{"name":"# });
         push_string(out, name);
         out.extend_from_slice(br#","type":""#);
         out.extend_from_slice(rank.xsd().as_bytes());
-        out.extend_from_slice(br#"","units":"","process":""#);
-        out.extend_from_slice(process(name).as_bytes());
-        out.extend_from_slice(br#"","settable":false}"#);
+        out.extend_from_slice(br#"","units":"#);
+        push_string(out, field.units.as_deref().unwrap_or_default());
+        out.extend_from_slice(br#","process":"#);
+        push_string(out, field.process.as_deref().unwrap_or_else(|| process(column)));
+        out.extend_from_slice(br#","settable":false"#);
+        if name != &**column {
+            // By which the row is known again: under the name of its source.
+            out.extend_from_slice(br#","column":"#);
+            push_string(out, column);
+        }
+        out.push(b'}');
     }
 }
 

@@ -7,7 +7,7 @@ use crate::payload::{Compression, Format};
 use crate::rows::Kind;
 
 fn document(table: &Table) -> Json {
-    let program = Program { name: "test".to_owned(), version: "1.2.3".to_owned() };
+    let program = Program { name: "test".to_owned(), version: "1.2.3".to_owned(), ..Program::default() };
     let encoded = Format::Cr1000x(program).encode(&batch(table), Compression::None).unwrap();
     serde_json::from_slice(&encoded.bytes).unwrap()
 }
@@ -37,6 +37,22 @@ fn example() -> Table {
 
 fn field(name: &str, xsd: &str, process: &str) -> Json {
     json!({"name": name, "type": xsd, "units": "", "process": process, "settable": false})
+}
+
+#[test]
+fn what_is_said_of_a_field_stands_in_the_head_and_its_column_beside_another_name() {
+    let text = |text: &str| Some(text.to_owned());
+    let said = Field { name: text("AirTC"), units: text("degC"), process: text("Avg") };
+    let only_units = Field { units: text("mm"), ..Field::default() };
+    let fields = [("TA".to_owned(), said), ("PRECIP_TOT".to_owned(), only_units)].into();
+    let format = Format::Cr1000x(Program { fields, ..Program::default() });
+    let encoded = format.encode(&batch(&example()), Compression::None).unwrap();
+    let found: Json = serde_json::from_slice(&encoded.bytes).unwrap();
+    let expected = json!({"name": "AirTC", "type": "xsd:float", "units": "degC", "process": "Avg",
+        "settable": false, "column": "TA"});
+    assert_eq!(found["head"]["fields"][1], expected);
+    assert_eq!(found["head"]["fields"][3]["units"], "mm");
+    assert_eq!(found["head"]["fields"][3]["process"], "Tot");
 }
 
 #[test]

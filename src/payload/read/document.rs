@@ -115,15 +115,17 @@ fn field_names<R: Read>(scanner: &mut Scanner<R>) -> Result<Vec<Box<str>>, ReadE
     let mut is_first = true;
     while scanner.another(is_first, b']')? {
         is_first = false;
-        let mut name = None;
+        let (mut name, mut column) = (None, None);
         each_member(scanner, |scanner, member| {
-            if member != "name" {
-                return scanner.skip();
+            match member {
+                "name" => name = Some(scanner.string()?.into()),
+                // What a field is called in its source, where that is another name.
+                "column" => column = Some(scanner.string()?.into()),
+                _ => return scanner.skip(),
             }
-            name = Some(scanner.string()?.into());
             Ok(())
         })?;
-        let Some(name) = name else { return scanner.unexpected("a field with a name") };
+        let Some(name) = column.or(name) else { return scanner.unexpected("a field with a name") };
         names.push(name);
     }
     Ok(names)

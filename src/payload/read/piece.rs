@@ -130,7 +130,7 @@ impl Pieces {
             return self.row.fail(format!("a row has no time, which should stand in '{}'", self.time_column));
         };
         let columns = self.row.names().map(Box::from).collect();
-        let schema = Arc::new(Schema { columns, time, site: None });
+        let schema = Arc::new(Schema::untyped(columns, time, None));
         self.schema = Some(Arc::clone(&schema));
         Ok(schema)
     }

@@ -1,6 +1,10 @@
 //! Reads JSON (RFC 8259) token by token from a stream, with every value as it is spelled (I6).
 
+mod field;
+
 use std::io::{ErrorKind, Read};
+
+pub(super) use field::FieldEnd;
 
 use super::ReadError;
 use crate::rows::Kind;

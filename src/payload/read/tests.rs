@@ -3,16 +3,23 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::column_type::ColumnType;
 use crate::fingerprint;
-use crate::payload::fixture::{Table, any_table, batch, row_time};
+use crate::payload::fixture::{Table, any_table, any_typed_table, batch, row_time, typed_batch};
 use crate::payload::{Compression, Format, cr1000x};
 use crate::rows::{Batch, Kind, RowTime};
 use time::TimeParser;
 
 const ALL: [Compression; 3] = [Compression::None, Compression::Gzip, Compression::Zstd];
 
-fn formats() -> [Format; 2] {
-    [Format::Ndjson, Format::Cr1000x(cr1000x::Program::default())]
+fn formats() -> [Format; 4] {
+    [Format::Ndjson, Format::Cr1000x(program()), Format::Csv, Format::Parquet]
+}
+
+/// That renames a field.
+fn program() -> cr1000x::Program {
+    let field = cr1000x::Field { name: Some("AirTC".to_owned()), ..cr1000x::Field::default() };
+    cr1000x::Program { fields: [("A".to_owned(), field)].into(), ..cr1000x::Program::default() }
 }
 
 /// A row without its time's cell: names, kinds and texts.
@@ -59,7 +66,18 @@ proptest! {
                         time.digits = expected.digits;
                     }
                 }
-                prop_assert_eq!(&found, &expected);
+                if format == Format::Parquet {
+                    // There a text is a text, whatever it looks like.
+                    let without_kinds = |rows: &[(RowTime, Named)]| -> Vec<_> {
+                        let texts = |row: &Named| -> Vec<_> {
+                            row.iter().map(|(name, kind, text)| (name.clone(), *kind == Kind::Null, text.clone())).collect()
+                        };
+                        rows.iter().map(|(time, row)| (*time, texts(row))).collect()
+                    };
+                    prop_assert_eq!(without_kinds(&found), without_kinds(&expected));
+                } else {
+                    prop_assert_eq!(&found, &expected);
+                }
                 let sum_of_encoded =
                     PayloadSum { digest: encoded.digest, payload_bytes: encoded.payload_bytes };
                 prop_assert_eq!(sum, sum_of_encoded);
@@ -82,9 +100,49 @@ proptest! {
     }
 
     #[test]
+    fn values_of_every_type_are_read_as_they_were_spelled((table, types) in any_typed_table()) {
+        let batch = typed_batch(&table, &types);
+        let encoded = Format::Parquet.encode(&batch, Compression::None).unwrap();
+        let again = Format::Parquet.encode(&batch, Compression::None).unwrap();
+        prop_assert!(encoded.bytes == again.bytes, "the same batch gives the same bytes");
+        let (pieces, _) = read_all(&encoded.bytes, &table.columns[table.time]).unwrap();
+        prop_assert_eq!(&pieces[0].schema().types, &batch.rows.schema().types);
+        let texts = |rows: &Rows| -> Vec<_> {
+            let texts = |row: &Named| -> Vec<_> {
+                row.iter().map(|(name, kind, text)| (name.clone(), *kind == Kind::Null, text.clone())).collect()
+            };
+            named(rows).iter().map(|(time, row)| (*time, texts(row))).collect()
+        };
+        let found: Vec<(RowTime, Vec<_>)> = pieces.iter().flat_map(texts).collect();
+        prop_assert_eq!(found, texts(&batch.rows));
+        let tie = Some(table.columns[0].as_str());
+        let times = batch.rows.times().iter().map(|row| row.time);
+        let expected: Vec<_> = times.zip(fingerprint::of_rows(&batch.rows, tie)).collect();
+        let found = fingerprint::of_payload(&encoded.bytes, &table.columns[table.time], tie).unwrap();
+        prop_assert_eq!(&found, &expected);
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_or_read_and_nothing_panics(
+        (table, types) in any_typed_table(),
+        place in any::<prop::sample::Index>(),
+        bits in 1..=255_u8,
+    ) {
+        let encoded = Format::Parquet.encode(&typed_batch(&table, &types), Compression::None).unwrap();
+        let mut bytes = encoded.bytes.to_vec();
+        let at = place.index(bytes.len());
+        bytes[at] ^= bits;
+        if let Ok((_, sum)) = read_all(&bytes, &table.columns[table.time]) {
+            prop_assert!(sum.digest != encoded.digest);
+        }
+    }
+
+    #[test]
     fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = read_all(&bytes, "T");
         let _ = read_all(&[DOCUMENT_START, &bytes].concat(), "T");
+        let _ = read_all(&[b"T,A\r\n2025-01-01T00:00:00Z,", &bytes[..]].concat(), "T");
+        let _ = read_all(&[b"PAR1", &bytes[..], b"PAR1"].concat(), "T");
         let _ = read_all(&[b"{\"T\":\"2025-01-01T00:00:00Z\",\"A\":", &bytes[..]].concat(), "T");
     }
 }
@@ -118,6 +176,30 @@ fn a_long_payload_comes_in_pieces_of_bounded_size() {
             assert!(found == expected, "{format:?} {compression:?}");
         }
     }
+}
+
+#[test]
+fn a_large_batch_is_cut_into_row_groups_and_says_what_does_not_fit() {
+    use parquet::file::metadata::RowGroupMetaData;
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+    let row = |number: i64| {
+        let text = if number % 50_000 == 7 { "lost".to_owned() } else { format!("{}.50", number % 1_000) };
+        (row_time(number, 0, 0), vec![(Kind::Text, String::new()), (Kind::Text, text)])
+    };
+    let columns = ["T", "A"].map(str::to_owned).to_vec();
+    let table = Table { columns, time: 0, rows: (0..125_000).map(row).collect() };
+    let batch = typed_batch(&table, &[ColumnType::TIME, ColumnType::Double]);
+    let encoded = Format::Parquet.encode(&batch, Compression::None).unwrap();
+    assert_eq!(encoded.misfits, 3);
+    let file = SerializedFileReader::new(encoded.bytes.clone()).unwrap();
+    let groups = file.metadata().row_groups().iter();
+    assert_eq!(groups.map(RowGroupMetaData::num_rows).collect::<Vec<_>>(), [122_880, 2_120]);
+    assert_eq!(file.metadata().file_metadata().created_by(), Some("livecosmos"));
+    let (pieces, _) = read_all(&encoded.bytes, "T").unwrap();
+    assert!(pieces.iter().all(|rows| rows.len() <= 4096));
+    let texts =
+        |rows: &Rows| (0..rows.len()).map(|row| rows.value(row, 1).text.to_owned()).collect::<Vec<_>>();
+    assert!(pieces.iter().flat_map(texts).eq(texts(&batch.rows)));
 }
 
 #[test]
@@ -167,7 +249,13 @@ fn a_payload_that_was_cut_or_changed_is_refused() {
 #[test]
 fn what_is_wrong_is_told_with_its_place() {
     let payloads = [
+        "x\r\n",
         "x",
+        "x\r\n1,2\r\n",
+        "T,A\r\n2025-01-01T00:00:00Z\r\n",
+        "T,A\r\n2025-01-01T00:00:00Z,\"1",
+        "PAR1PAR1",
+        "{x",
         r#"{"A":1}"#,
         r#"{"T":"yesterday"}"#,
         r#"{"T":1}"#,
@@ -182,7 +270,13 @@ fn what_is_wrong_is_told_with_its_place() {
     ];
     let complaints = payloads.map(complaint).join("\n");
     insta::assert_snapshot!(complaints, @r#"
-    its payload cannot be read at byte 0: it holds 'x' where '{' should be
+    its payload cannot be read at byte 3: its first line is no header with 'T', the column of times
+    its payload cannot be read at byte 1: it holds its end where a comma or the end of a line should be
+    its payload cannot be read at byte 3: its first line is no header with 'T', the column of times
+    its payload cannot be read at byte 27: a row has another number of fields than the header
+    its payload cannot be read at byte 28: it holds its end where the end of a quoted field should be
+    its payload cannot be read at byte 0: it is no whole Parquet file
+    its payload cannot be read at byte 1: it holds 'x' where '"' should be
     its payload cannot be read at byte 0: a row has no time, which should stand in 'T'
     its payload cannot be read at byte 0: 'yesterday' is no time as livecosmos writes it
     its payload cannot be read at byte 0: '1' is no time as livecosmos writes it

@@ -7,6 +7,7 @@ use livecosmos_state::SiteId;
 
 use super::fault::Fault;
 use super::head::Header;
+use crate::column_type::ColumnType;
 use crate::rows::{Kind, Rows, Schema};
 use crate::source::{SiteRule, TableShape, is_json_number};
 
@@ -69,7 +70,11 @@ impl Columns {
         Ok(Self {
             is_text: header.columns.iter().map(|name| &**name).enumerate().map(is_text).collect(),
             nulls: Nulls::new(&shape.null_values),
-            schema: Arc::new(Schema { columns: header.columns.clone().into(), time, site }),
+            schema: Arc::new(shape.schema(
+                header.columns.iter().map(|name| (&**name, ColumnType::Text)),
+                time,
+                site,
+            )),
         })
     }
 

@@ -366,6 +366,7 @@ mod tests {
             time: TimeReader::utc(),
             null_values: Vec::new(),
             text_columns: std::collections::BTreeSet::new(),
+            column_types: std::collections::BTreeMap::new(),
             sites: None,
             future_tolerance_s: 0,
             settle_s: 0,

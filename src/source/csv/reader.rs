@@ -265,7 +265,7 @@ impl Reader<'_> {
         let text = std::str::from_utf8(bytes).ok()?;
         let columns = self.facts.columns.schema.columns.iter().map(ToString::to_string);
         let values = bounds.iter().map(|(start, end)| text[*start as usize..*end as usize].to_owned());
-        Some(Cells { columns: columns.collect(), values: values.collect(), kinds: None, time: None })
+        Some(Cells { columns: columns.collect(), values: values.collect(), kinds: None, ..Cells::default() })
     }
 
     /// Lines before the record at `offset`; counts those before the place where reading began when

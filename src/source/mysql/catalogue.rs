@@ -4,6 +4,7 @@ use mysql_async::prelude::{FromValue, Queryable as _};
 use mysql_async::{Conn, Error, Row};
 
 use super::sql::{self, quoted};
+use crate::column_type::ColumnType;
 use crate::source::names::{closest, listed};
 use crate::source::server::catalogue::{Class, Column, Found, Lookup, TimeKind};
 use crate::source::server::{Equality, Fault, Table};
@@ -136,6 +137,7 @@ fn column(row: &Row) -> Option<(Column, String)> {
     let column = Column {
         name: get(row, "COLUMN_NAME")?,
         class: class(&kind),
+        kind: column_type(&kind, &declared.to_ascii_lowercase()),
         declared: declared.to_ascii_lowercase(),
         cast: kind,
         is_nullable: get::<String>(row, "IS_NULLABLE")? == "YES",
@@ -156,6 +158,31 @@ fn class(kind: &str) -> Class {
         "time" | "uuid" | "inet4" | "inet6" => Class::Other,
         // Strings of bytes, geometries, vectors, and what is still to come.
         _ => Class::Bytes,
+    }
+}
+
+/// The type of a column of `kind`, declared like `decimal(12,4) unsigned`.
+fn column_type(kind: &str, declared: &str) -> ColumnType {
+    let inside = declared.split_once('(').and_then(|(_, rest)| Some(rest.split_once(')')?.0));
+    let numbers: Vec<i64> =
+        inside.unwrap_or_default().split(',').flat_map(|part| part.trim().parse()).collect();
+    match (kind, &numbers[..]) {
+        ("bigint", _) if declared.contains("unsigned") => ColumnType::decimal(20, 0),
+        ("decimal", [precision, scale]) => ColumnType::decimal(*precision, *scale),
+        ("decimal", _) => ColumnType::Text,
+        ("bit", [64]) => ColumnType::decimal(20, 0),
+        ("bit" | "year", _) => ColumnType::Integer,
+        ("float", _) => ColumnType::Real,
+        ("double", _) => ColumnType::Double,
+        _ => match class(kind) {
+            Class::Integer => ColumnType::Integer,
+            Class::Bytes => ColumnType::Bytes,
+            Class::Time(TimeKind::Date) => ColumnType::Date,
+            Class::Time(time) => {
+                ColumnType::Timestamp { is_instant: time == TimeKind::Instant, is_nanos: false }
+            }
+            Class::Number | Class::Bool | Class::Text | Class::Other => ColumnType::Text,
+        },
     }
 }
 
@@ -233,4 +260,35 @@ async fn indexes(
 pub(super) fn get<T: FromValue>(row: &Row, name: &str) -> Option<T> {
     let at = row.columns_ref().iter().position(|column| column.name_str().eq_ignore_ascii_case(name))?;
     row.get_opt(at)?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declared_column_has_the_type_that_holds_all_of_it() {
+        for (kind, declared, expected) in [
+            ("tinyint", "tinyint(1)", "integer"),
+            ("bigint", "bigint(20)", "integer"),
+            ("bigint", "bigint(20) unsigned", "decimal(20,0)"),
+            ("decimal", "decimal(12,4)", "decimal(12,4)"),
+            ("decimal", "decimal(10,0) unsigned", "integer"),
+            ("decimal", "decimal(65,30)", "text"),
+            ("float", "float(10,2)", "real"),
+            ("double", "double", "double"),
+            ("bit", "bit(8)", "integer"),
+            ("bit", "bit(64)", "decimal(20,0)"),
+            ("year", "year(4)", "integer"),
+            ("date", "date", "date"),
+            ("datetime", "datetime(3)", "timestamp"),
+            ("timestamp", "timestamp", "timestamptz"),
+            ("time", "time", "text"),
+            ("varbinary", "varbinary(16)", "bytes"),
+            ("enum", "enum('a','b')", "text"),
+            ("json", "json", "text"),
+        ] {
+            assert_eq!(column_type(kind, declared).to_string(), expected, "{declared}");
+        }
+    }
 }

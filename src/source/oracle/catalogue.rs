@@ -2,6 +2,7 @@
 
 use super::driver::{Bind, Cell, Session, Values};
 use super::sql::{self, quoted};
+use crate::column_type::ColumnType;
 use crate::source::TableShape;
 use crate::source::names::{closest, listed};
 use crate::source::server::catalogue::{Class, Column, Found, Leading, TimeKind};
@@ -9,6 +10,8 @@ use crate::source::server::{Fault, Halt, Table};
 
 /// Rows of the catalogue in a round trip.
 const FETCH_ROWS: u32 = 500;
+/// Digits of a second beyond which a TIMESTAMP counts nanoseconds.
+const MICROSECOND_DIGITS: u8 = 6;
 
 /// Finds the table of `shape` and confirms its columns. `user` is who we are.
 pub(super) fn find(
@@ -144,7 +147,26 @@ fn column(row: &[Option<String>]) -> Column {
         _ => kind.clone(),
     };
     let class = class(&kind, &precision, &scale);
-    Column { name, declared, cast: kind, class, is_nullable: nullable != "N" }
+    let of_format = column_type(&kind, &precision, &scale);
+    Column { name, declared, cast: kind, class, kind: of_format, is_nullable: nullable != "N" }
+}
+
+/// The type of a column. A NUMBER without a precision may be anything; a FLOAT counts its digits in bits.
+fn column_type(kind: &str, precision: &str, scale: &str) -> ColumnType {
+    let digits_of_second =
+        kind.split_once('(').and_then(|(_, rest)| rest.split_once(')')?.0.parse::<u8>().ok());
+    let is_nanos = digits_of_second.is_some_and(|digits| digits > MICROSECOND_DIGITS);
+    match (kind, precision.parse::<i64>(), scale.parse::<i64>()) {
+        ("NUMBER", Ok(precision), scale) => ColumnType::decimal(precision, scale.unwrap_or(0)),
+        ("NUMBER", Err(_), Ok(0)) => ColumnType::decimal(38, 0),
+        ("BINARY_FLOAT", ..) => ColumnType::Real,
+        ("BINARY_DOUBLE" | "FLOAT", ..) => ColumnType::Double,
+        _ => match class(kind, precision, scale) {
+            Class::Bytes => ColumnType::Bytes,
+            Class::Time(time) => ColumnType::Timestamp { is_instant: time == TimeKind::Instant, is_nanos },
+            Class::Integer | Class::Number | Class::Bool | Class::Text | Class::Other => ColumnType::Text,
+        },
+    }
 }
 
 fn class(kind: &str, precision: &str, scale: &str) -> Class {
@@ -158,5 +180,38 @@ fn class(kind: &str, precision: &str, scale: &str) -> Class {
         _ if kind.starts_with("TIMESTAMP") && kind.contains("TIME ZONE") => Class::Time(TimeKind::Instant),
         _ if kind.starts_with("TIMESTAMP") => Class::Time(TimeKind::Local),
         _ => Class::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declared_column_has_the_type_that_holds_all_of_it() {
+        for (kind, precision, scale, expected) in [
+            ("NUMBER", "10", "0", "integer"),
+            ("NUMBER", "38", "0", "decimal(38,0)"),
+            ("NUMBER", "", "0", "decimal(38,0)"),
+            ("NUMBER", "12", "4", "decimal(12,4)"),
+            ("NUMBER", "5", "-2", "integer"),
+            ("NUMBER", "", "", "text"),
+            ("FLOAT", "126", "", "double"),
+            ("BINARY_FLOAT", "", "", "real"),
+            ("BINARY_DOUBLE", "", "", "double"),
+            ("DATE", "", "", "timestamp"),
+            ("TIMESTAMP(6)", "", "6", "timestamp"),
+            ("TIMESTAMP(9)", "", "9", "timestamp_ns"),
+            ("TIMESTAMP(6) WITH TIME ZONE", "", "6", "timestamptz"),
+            ("TIMESTAMP(9) WITH LOCAL TIME ZONE", "", "9", "timestamptz_ns"),
+            ("RAW", "", "", "bytes"),
+            ("VARCHAR2", "", "", "text"),
+        ] {
+            assert_eq!(
+                column_type(kind, precision, scale).to_string(),
+                expected,
+                "{kind}({precision},{scale})"
+            );
+        }
     }
 }

@@ -48,13 +48,6 @@ pub struct Settings {
     pub access: Access,
 }
 
-/// From now on a panic ends the process, but for those of the driver in Rust, which become errors. To be called
-/// once, at the start.
-pub fn abort_on_panics() {
-    #[cfg(feature = "thin")]
-    thin::abort_on_others();
-}
-
 /// Which driver is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Driver {

@@ -4,6 +4,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
 
 use super::sql::{self, quoted};
+use crate::column_type::ColumnType;
 use crate::source::TableShape;
 use crate::source::names::{closest, listed};
 use crate::source::server::catalogue::{Class, Column, Found, Leading, TimeKind};
@@ -96,11 +97,13 @@ async fn missing(client: &Client, shape: &TableShape, server: &str) -> Result<Fa
 fn column(row: &Row) -> Result<Column, Error> {
     let beneath: String = row.try_get(4)?;
     let is_not_null: bool = row.try_get(5)?;
+    let declared: String = row.try_get(2)?;
     Ok(Column {
         name: row.try_get(1)?,
-        declared: row.try_get(2)?,
         cast: row.try_get(3)?,
         class: class(&beneath),
+        kind: kind(&beneath, &declared),
+        declared,
         is_nullable: !is_not_null,
     })
 }
@@ -117,6 +120,30 @@ fn class(type_name: &str) -> Class {
         "text" | "character varying" | "character" | "name" => Class::Text,
         _ => Class::Other,
     }
+}
+
+/// The type of a column; a domain is what is beneath it, a number without declared digits may have any.
+fn kind(beneath: &str, declared: &str) -> ColumnType {
+    match class(beneath) {
+        Class::Integer => ColumnType::Integer,
+        Class::Bool => ColumnType::Boolean,
+        Class::Bytes => ColumnType::Bytes,
+        Class::Time(TimeKind::Date) => ColumnType::Date,
+        Class::Time(kind) => ColumnType::Timestamp { is_instant: kind == TimeKind::Instant, is_nanos: false },
+        Class::Number => match beneath {
+            "real" => ColumnType::Real,
+            "double precision" => ColumnType::Double,
+            _ => digits_of(declared)
+                .map_or(ColumnType::Text, |(precision, scale)| ColumnType::decimal(precision, scale)),
+        },
+        Class::Text | Class::Other => ColumnType::Text,
+    }
+}
+
+/// Precision and scale of `numeric(12,4)`.
+fn digits_of(declared: &str) -> Option<(i64, i64)> {
+    let (precision, scale) = declared.strip_prefix("numeric(")?.strip_suffix(')')?.split_once(',')?;
+    Some((precision.parse().ok()?, scale.parse().ok()?))
 }
 
 /// The columns an index sorts by; `None` for an expression, and from where on its order is of no use.

@@ -1,5 +1,6 @@
 //! A table as the catalogue of its server describes it. Every name that becomes SQL comes from there.
 
+use crate::column_type::ColumnType;
 use crate::source::names::{closest, listed};
 use crate::source::{SiteRule, TableShape};
 
@@ -47,6 +48,8 @@ pub(in crate::source) struct Column {
     pub(in crate::source) cast: String,
     /// What its values are.
     pub(in crate::source) class: Class,
+    /// What a format with types takes them for.
+    pub(in crate::source) kind: ColumnType,
     /// It may hold nulls.
     pub(in crate::source) is_nullable: bool,
 }

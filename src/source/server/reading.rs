@@ -83,7 +83,7 @@ impl<'a> Reading<'a> {
             self.pass.notices.extend(table.change_to(&now));
             *table = now;
         }
-        let schema = schema_of(table);
+        let schema = schema_of(table, self.shape);
         if has_strays {
             let take = &mut |record: &Record| self.reject_stray(record, table);
             link.strays(table, &refused, &undated, REJECTS_OUTSIDE_MAX + 1, take)?;
@@ -307,7 +307,7 @@ impl<'a> Reading<'a> {
                 _ if at == table.time => (Kind::Text, &*time),
                 _ => record.cell(at),
             };
-            cells.push(&column.name, |spelled| {
+            cells.push(&column.name, column.kind, |spelled| {
                 spelled.push_str(text);
                 kind
             });
@@ -342,9 +342,9 @@ fn equal_to_another(record: &Record, table: &Table) -> String {
     format!("its site '{stored}' counts as equal to another in the database; spell it in one way")
 }
 
-fn schema_of(table: &Table) -> Arc<Schema> {
-    let columns = table.columns.iter().map(|column| column.name.as_str().into()).collect();
-    Arc::new(Schema { columns, time: table.time, site: table.site })
+fn schema_of(table: &Table, shape: &TableShape) -> Arc<Schema> {
+    let columns = table.columns.iter().map(|column| (column.name.as_str(), column.kind));
+    Arc::new(shape.schema(columns, table.time, table.site))
 }
 
 /// Whether a site whose newest time and tie these are may have rows that are due.

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::connection::Halt;
 use super::sql::quoted;
+use crate::column_type::ColumnType;
 use crate::source::names::{closest, listed};
 use crate::source::{SiteRule, SourceError, TableShape};
 
@@ -14,6 +15,8 @@ pub(super) struct Table {
     pub(super) name: String,
     /// Its columns, in order.
     pub(super) columns: Vec<String>,
+    /// Their types: of a table that is not STRICT, any value may be in any column.
+    pub(super) types: Vec<ColumnType>,
     /// Index of the time column.
     pub(super) time: usize,
     /// Index of the site column, where the shape has one.
@@ -62,8 +65,11 @@ impl Table {
         let lookup = find_lookup(connection, &name, &columns, site, time, row_id.is_some())?;
         let mut key: Vec<usize> = (0..columns.len()).filter(|at| columns[*at].key > 0).collect();
         key.sort_by_key(|at| columns[*at].key);
+        let is_strict = is_strict(connection, &name)?;
+        let kind = |column: &Column| if is_strict { kind_of(&column.declared) } else { ColumnType::Text };
+        let types = columns.iter().map(kind).collect();
         let columns = columns.into_iter().map(|column| column.name).collect();
-        Ok(Self { name, columns, time, site, tie: tie_column, row_id, key, lookup })
+        Ok(Self { name, columns, types, time, site, tie: tie_column, row_id, key, lookup })
     }
 
     /// Column `at` as SQL.
@@ -109,6 +115,23 @@ fn columns(connection: &Connection, table: &str) -> Result<Vec<Column>, Halt> {
     let column =
         |row: &rusqlite::Row<'_>| Ok(Column { name: row.get(0)?, declared: row.get(1)?, key: row.get(2)? });
     Ok(statement.query_map([table], column)?.collect::<Result<_, _>>()?)
+}
+
+fn is_strict(connection: &Connection, table: &str) -> Result<bool, Halt> {
+    let mut statement =
+        connection.prepare("SELECT strict FROM pragma_table_list WHERE schema = 'main' AND name = ?1")?;
+    let mut rows = statement.query([table])?;
+    Ok(rows.next()?.map(|row| row.get(0)).transpose()?.unwrap_or(false))
+}
+
+/// What a column of a STRICT table holds.
+fn kind_of(declared: &str) -> ColumnType {
+    match declared.to_ascii_uppercase().as_str() {
+        "INT" | "INTEGER" => ColumnType::Integer,
+        "REAL" => ColumnType::Double,
+        "BLOB" => ColumnType::Bytes,
+        _ => ColumnType::Text,
+    }
 }
 
 fn find_column(table: &str, columns: &[Column], key: &str, wanted: &str) -> Result<usize, Halt> {

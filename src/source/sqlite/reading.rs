@@ -14,7 +14,6 @@ use super::due::{self, Due, Range, Survey};
 use super::instant::{InstantReader, Storage};
 use super::sql::{self, Statements};
 use super::stream::Layout;
-use crate::rows::Schema;
 use crate::source::position::{Patience, needs_tie};
 use crate::source::{Batcher, Intake, Pass, Slot, SourceError, Start, Stopped, TableShape};
 
@@ -91,7 +90,8 @@ impl<'a> Reading<'a> {
     fn layout<'t>(&self, table: &'t Table) -> Layout<'t> {
         let columns: Box<[Box<str>]> = table.columns.iter().map(|name| name.as_str().into()).collect();
         let roles = cell::roles(&columns, table.time, table.site, &self.shape.text_columns);
-        Layout { table, schema: Arc::new(Schema { columns, time: table.time, site: table.site }), roles }
+        let known = table.columns.iter().map(String::as_str).zip(table.types.iter().copied());
+        Layout { table, schema: Arc::new(self.shape.schema(known, table.time, table.site)), roles }
     }
 
     pub(super) fn wants(&self, site: &SiteId) -> bool {

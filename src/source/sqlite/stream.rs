@@ -164,10 +164,11 @@ impl Reading<'_> {
     fn reject(&mut self, row: &Row<'_>, layout: &Layout<'_>, reason: String) -> Result<(), Halt> {
         let mut cells = Cells { kinds: Some(String::new()), ..Cells::default() };
         let mut is_whole = true;
-        for (column, name) in layout.schema.columns.iter().enumerate() {
+        let schema = &layout.schema;
+        for (column, (name, kind)) in schema.columns.iter().zip(&schema.types).enumerate() {
             let stored = row.get_ref(LEADING_COLUMNS + column)?;
             is_whole &= !matches!(stored, ValueRef::Text(bytes) if std::str::from_utf8(bytes).is_err());
-            cells.push(name, |text| cell::spell(stored, text));
+            cells.push(name, *kind, |text| cell::spell(stored, text));
         }
         let text = cells.values.join(",");
         let name = &layout.table.name;

@@ -159,6 +159,7 @@ fn shape() -> TableShape {
         time: TimeReader::utc(),
         null_values: vec![String::new()],
         text_columns: BTreeSet::default(),
+        column_types: BTreeMap::new(),
         sites: None,
         future_tolerance_s: 3600,
         settle_s: 0,

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use super::{connect, rows};
 use crate::support::tns::{Answer, Cell, Column, Release, Server, Setup, Type};
-use livecosmos::source::oracle::thin::{Cell as Read, abort_on_others};
+use livecosmos::panics::abort_on_others;
+use livecosmos::source::oracle::thin::Cell as Read;
 
 fn serving(kind: Type, values: Vec<Cell>) -> Server {
     let rows: Vec<Vec<Cell>> = values.into_iter().map(|value| vec![value]).collect();

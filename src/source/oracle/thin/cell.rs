@@ -1,6 +1,6 @@
 //! Values as the driver gives them, as exact text.
 
-use super::panics;
+use crate::panics;
 use oracledb::{Metadata, OracleIntervalDS, OracleIntervalYM, OracleNumber, OracleTimestamp, Row};
 
 /// What a column holds.

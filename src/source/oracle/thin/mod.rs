@@ -10,7 +10,6 @@
 
 mod cell;
 mod error;
-mod panics;
 
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,9 +19,10 @@ use std::time::Duration;
 use oracledb::{OracleNumber, OracleTimestamp, Row, ToDbValue};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::panics;
+
 pub use cell::{Cell, Column, Kind};
 pub use error::ThinError;
-pub use panics::abort_on_others;
 
 /// Connects that are under way, those included that were given up while the peer stays silent: each holds
 /// a thread and a socket.

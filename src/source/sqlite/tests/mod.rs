@@ -77,6 +77,7 @@ fn shape() -> TableShape {
         time: TimeReader::utc(),
         null_values: vec![String::new(), "NAN".to_owned()],
         text_columns: BTreeSet::new(),
+        column_types: BTreeMap::new(),
         sites: None,
         future_tolerance_s: 3_600,
         settle_s: 0,

@@ -1,6 +1,7 @@
 //! What is stored, and how it leaves.
 
 use super::*;
+use crate::column_type::ColumnType;
 
 #[test]
 fn every_storage_class_leaves_as_what_it_is() {
@@ -34,6 +35,24 @@ fn every_storage_class_leaves_as_what_it_is() {
     assert_eq!(recorder.column("DATE_TIME")[0], (Kind::Text, String::new()));
     assert_eq!(recorder.batches[0].site, site("17"));
     assert!(pass.notices[0].contains("infinite numbers"), "{:?}", pass.notices);
+}
+
+#[test]
+fn columns_of_a_strict_table_have_types_and_those_of_another_only_if_they_are_declared() {
+    let columns = "(SITE_ID TEXT, DATE_TIME TEXT, N INTEGER, R REAL, B BLOB, A ANY)";
+    let row = "INSERT INTO MET VALUES ('A', '2025-01-01 00:00', 1, 0.5, x'00', 2);";
+    for (strict, expected) in [
+        ("STRICT", ["text", "timestamptz", "integer", "double", "bytes", "boolean"]),
+        ("", ["text", "timestamptz", "text", "text", "text", "boolean"]),
+    ] {
+        // SQLite knows ANY of tables that are STRICT alone, and takes it for a name elsewhere.
+        let database = Database::new(&format!("CREATE TABLE MET {columns} {strict}; {row}"));
+        let (mut recorder, mut shape) = (Recorder::default(), shape());
+        shape.column_types.insert("A".to_owned(), ColumnType::Boolean);
+        let _ = read(&database, shape, &mut recorder);
+        let types = recorder.batches[0].rows.schema().types.iter().map(ToString::to_string);
+        assert_eq!(types.collect::<Vec<_>>(), expected, "{strict}");
+    }
 }
 
 #[test]

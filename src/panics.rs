@@ -1,18 +1,19 @@
-//! Panics of the driver become errors; all others end the process at once, as `panic = "abort"` would.
+//! Panics of two libraries become errors; all others end the process at once, as `panic = "abort"` would.
 //!
-//! With `panic = "abort"` no panic can be caught, and what the driver does not expect (a server that
-//! requires Native Network Encryption, an old password verifier) would end the daemon. So the profile must
-//! unwind, and [`abort_on_others`] keeps the one crash path for everything else.
+//! With `panic = "abort"` no panic can be caught, and what Oracle's driver does not expect (a server that
+//! requires Native Network Encryption, an old password verifier), or a reader of Parquet in a damaged file,
+//! would end the daemon. So the profile must unwind, and [`abort_on_others`] keeps the one crash path for
+//! everything else.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 
 thread_local! {
-    /// This thread is inside of the driver.
+    /// This thread is inside of such a library.
     static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on a panic outside of the driver is reported and ends the process with SIGABRT; one inside of
+/// From now on a panic outside of these libraries is reported and ends the process with SIGABRT; one inside of
 /// it is not reported, for its text is in the error. To be called once, at the start of the process.
 pub fn abort_on_others() {
     let report = panic::take_hook();
@@ -24,8 +25,8 @@ pub fn abort_on_others() {
     }));
 }
 
-/// Runs a call of the driver; `Err` is the text of its panic.
-pub(super) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+/// Runs a call of such a library; `Err` is the text of its panic.
+pub(crate) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     let was_inside = IS_INSIDE.replace(true);
     let result = catch_unwind(AssertUnwindSafe(call));
     IS_INSIDE.set(was_inside);
