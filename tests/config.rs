@@ -334,7 +334,7 @@ fn a_password_in_a_url_is_in_no_message() {
 
 #[test]
 fn a_sink_that_cannot_be_meant_is_refused() {
-    insta::assert_snapshot!(refusal("file://./out", "ftp://host/out"), @"[DIR]/config.toml:7:7: sink url 'ftp://host/out' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix or memory:");
+    insta::assert_snapshot!(refusal("file://./out", "ftp://host/out"), @"[DIR]/config.toml:7:7: sink url 'ftp://host/out' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix, https://host/path or memory:");
     insta::assert_snapshot!(refusal("file://./out", "s3://bucket/{sit}"), @"[DIR]/config.toml:7:7: unknown token '{sit}' in 's3://bucket/{sit}'; known are {table}, {live_table}");
     let s3 =
         |line: &str| refusal("url = \"file://./out\"", &format!("url = \"s3://bucket\"\n[sink.s3]\n{line}"));
