@@ -8,5 +8,9 @@ mod bucket;
 mod contract;
 #[path = "sinks/folder.rs"]
 mod folder;
+#[path = "sinks/kept.rs"]
+mod kept;
 #[path = "sinks/objects.rs"]
 mod objects;
+#[path = "sinks/reached.rs"]
+mod reached;

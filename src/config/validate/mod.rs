@@ -1,6 +1,7 @@
 //! From what is written to what is meant: every value is checked once, here.
 
 mod oracle;
+mod s3;
 mod secret;
 mod server;
 mod shape;
@@ -75,7 +76,7 @@ fn share_keys(one: &TableConfig, other: &TableConfig) -> bool {
     let prefix = |config: &TableConfig| {
         SiteId::parse("S").ok().map(|site| config.upload.key.prefix(&site, &config.table, &ChainName::LIVE))
     };
-    one.sink == other.sink && prefix(one) == prefix(other)
+    one.sink.is_same_place(&other.sink) && prefix(one) == prefix(other)
 }
 
 /// One table being checked.
