@@ -10,6 +10,8 @@ mod contract;
 mod folder;
 #[path = "sinks/kept.rs"]
 mod kept;
+#[path = "sinks/matrix.rs"]
+mod matrix;
 #[path = "sinks/objects.rs"]
 mod objects;
 #[path = "sinks/reached.rs"]
