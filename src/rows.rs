@@ -247,6 +247,8 @@ pub struct Batch {
     /// It ends because there was no more room: more rows of the site may follow. The last batch of a site
     /// in a pass is never cut.
     pub is_cut: bool,
+    /// It ends where a partition of time does that keys name, and not for want of room.
+    pub is_at_border: bool,
     /// The newest time of the site to which a pass may come now, where the source knows without reading on.
     pub newest: Option<Time>,
 }
@@ -257,7 +259,8 @@ impl Batch {
     #[must_use]
     pub fn split_to(&mut self, count: usize) -> Self {
         let rows = self.rows.split_to(count);
-        Self { site: self.site.clone(), rows, to: self.to.clone(), is_cut: true, newest: self.newest }
+        let (site, to) = (self.site.clone(), self.to.clone());
+        Self { site, rows, to, is_cut: true, is_at_border: false, newest: self.newest }
     }
 
     /// The earliest and the latest time in the batch; `None` where it is empty, which no source yields.

@@ -35,6 +35,7 @@ mod refuse;
 mod rehearse;
 mod requeue;
 mod retry;
+mod scattered;
 mod stored;
 
 use std::collections::HashSet;
@@ -52,7 +53,7 @@ pub use requeue::{Requeued, Waiting};
 pub use retry::{RetryPolicy, until_settled as settle};
 
 use crate::clock::Clock;
-use crate::key::KeyTemplate;
+use crate::key::{Content, KeyTemplate, Named};
 use crate::payload::{Compression, Encoded, Format};
 use crate::quarantine::Quarantine;
 use crate::rows::Batch;
@@ -283,13 +284,16 @@ impl LiveUploader {
     /// Stores one batch, as the head of this file says. `memory` is given back as it is freed.
     async fn store(&self, parcel: Parcel, memory: &mut Loan) -> Result<Step, SiteError> {
         let (site, chain) = (parcel.batch.site.clone(), parcel.chain.clone());
-        if self.confirm(&site, &chain).await? == Confirmed::Moved {
+        if self.confirm(&site, &chain).await? == Confirmed::Moved || self.has_moved(&site, &chain).await? {
             return Ok(Step::Moved);
         }
         let (parcel, packed) = self.pack(parcel).await?;
         let Packed { encoded, rows } = packed;
         memory.shrink_to(encoded.bytes.len());
-        let intent = self.intend(&parcel, &encoded);
+        let intent = self.intend(&parcel, &encoded).await?;
+        if let Some(pending) = self.unsettled(&site, &chain, &intent) {
+            return self.settle_unsettled(&site, &chain, pending).await;
+        }
 
         let change =
             Change::Intended { site: site.clone(), chain: chain.clone(), intent: Box::new(intent.clone()) };
@@ -351,17 +355,20 @@ impl LiveUploader {
             return Ok(if has_jumped { Step::Moved } else { Step::Stored { stored_bytes: 0 } });
         }
         if found.position == known {
-            // The key is taken, and yet no object of this chain is there: not ours to overwrite.
-            return Err(SiteError::Inconsistent(format!(
-                "{}: {} is taken by something that is not the next object of site {site}; move it away or choose another key template",
-                self.sink.describe(),
-                intent.key
-            )));
+            return Err(self.is_taken_by_other(site, &intent.key));
         }
         tracing::info!(table = %self.settings.table, %site, %chain, seq = intent.seq,
             to_seq = found.position.seq, "another writer stored this part of the chain; adopted");
         self.take_over(site, chain, found).await?;
         Ok(Step::Moved)
+    }
+
+    /// The key is taken, and yet no object of this chain is there: not ours to overwrite.
+    fn is_taken_by_other(&self, site: &SiteId, key: &str) -> SiteError {
+        SiteError::Inconsistent(format!(
+            "{}: {key} is taken by something that is not the next object of site {site}; move it away or choose another key template",
+            self.sink.describe(),
+        ))
     }
 
     /// Makes the state what the sink says, and notes the rows of recent objects in the ledger.
@@ -424,20 +431,31 @@ impl LiveUploader {
     }
 
     /// The intent that makes the batch the next object of its chain (I3).
-    fn intend(&self, parcel: &Parcel, encoded: &Encoded) -> Intent {
+    async fn intend(&self, parcel: &Parcel, encoded: &Encoded) -> Result<Intent, SiteError> {
         let Parcel { chain, batch, next } = parcel;
         let Position { seq, cursor: from, .. } = self.position(&batch.site, chain);
-        Intent {
+        let range = batch.time_range();
+        let last_data = range.map_or_else(|| front_of(&from), |(_, last)| last);
+        let (first, last) = range.unwrap_or_else(|| (time_of(&from), time_of(&from)));
+        let (ext, bytes) = (self.extension(), &*encoded.bytes);
+        let content = Some(Content { from: &from, to: &batch.to, first, last, bytes });
+        let (site, table) = (&batch.site, &self.settings.table);
+        let named = Named { site, table, chain, seq, ext: &ext, content };
+        let mut intent = Intent {
             seq,
             to: batch.to.clone(),
             next: next.clone(),
-            key: self.settings.key.key(&batch.site, &self.settings.table, chain, seq, &self.extension()),
+            key: self.settings.key.key_of(&named),
             rows: batch.rows.len() as u64,
-            last_data: batch.time_range().map_or_else(|| front_of(&from), |(_, last)| last),
-            from,
+            last_data,
+            from: from.clone(),
             digest: encoded.digest,
             since: self.clock.now(),
+        };
+        if self.is_alike_elsewhere(site, chain, &intent).await? {
+            intent.key = self.settings.key.key_apart(&named);
         }
+        Ok(intent)
     }
 
     fn object(&self, parcel: &Parcel, intent: &Intent, generation: u64, encoded: Encoded) -> Object {
@@ -488,6 +506,7 @@ impl LiveUploader {
             retry: &self.settings.retry,
             stop: &self.stop,
             in_flight: &self.shared.in_flight,
+            pending: self.pending(site, name).map(|intent| intent.key),
         }
     }
 
@@ -501,6 +520,14 @@ impl LiveUploader {
 
     fn confirmed(&self) -> std::sync::MutexGuard<'_, HashSet<(SiteId, ChainName)>> {
         self.confirmed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The time by which an object without rows is named: in a file there is none.
+fn time_of(from: &Cursor) -> Time {
+    match from {
+        Cursor::Row { time, .. } => *time,
+        Cursor::Start | Cursor::File { .. } => Time::new(0, 0).unwrap_or(Time::MIN),
     }
 }
 

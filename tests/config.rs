@@ -334,7 +334,7 @@ fn a_password_in_a_url_is_in_no_message() {
 
 #[test]
 fn a_sink_that_cannot_be_meant_is_refused() {
-    insta::assert_snapshot!(refusal("file://./out", "ftp://host/out"), @"[DIR]/config.toml:7:7: sink url 'ftp://host/out' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix, https://host/path or memory:");
+    insta::assert_snapshot!(refusal("file://./out", "ftp://host/out"), @"[DIR]/config.toml:7:7: sink url 'ftp://host/out' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix, https://host/path, - for stdout or memory:");
     insta::assert_snapshot!(refusal("file://./out", "s3://bucket/{sit}"), @"[DIR]/config.toml:7:7: unknown token '{sit}' in 's3://bucket/{sit}'; known are {table}, {live_table}");
     let s3 =
         |line: &str| refusal("url = \"file://./out\"", &format!("url = \"s3://bucket\"\n[sink.s3]\n{line}"));
@@ -387,7 +387,7 @@ fn durations_sizes_and_counts_have_limits_that_are_named() {
     insta::assert_snapshot!(refusal_of("upload.batch_rows_max = 0"), @"[DIR]/config.toml:12:25: batch_rows_max is 0; use 1 to 1000000");
     insta::assert_snapshot!(refusal_of("upload.in_flight_max = -1"), @"[DIR]/config.toml:12:24: in_flight_max is -1; use 1 to 256");
     insta::assert_snapshot!(refusal_of("upload.in_flight_max = \"many\""), @r#"[DIR]/config.toml:12:24: this is the string "many"; write a whole number"#);
-    insta::assert_snapshot!(refusal_of("upload.key = \"{site}/{date}/{seq}\""), @"[DIR]/config.toml:12:14: the key template has an unknown token '{date}'; known are {site}, {table}, {live_table}, {chain}, {seq}, {ext}");
+    insta::assert_snapshot!(refusal_of("upload.key = \"{date}/{site}/{seq}\""), @"[DIR]/config.toml:12:14: {site} of the key template stands behind {date}, which changes from object to object, so a site could not be listed by itself; put {site} before it");
 }
 
 #[test]

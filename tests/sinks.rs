@@ -16,3 +16,5 @@ mod matrix;
 mod objects;
 #[path = "sinks/reached.rs"]
 mod reached;
+#[path = "sinks/stdout.rs"]
+mod stdout;

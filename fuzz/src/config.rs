@@ -1,9 +1,9 @@
 //! A configuration of any bytes: it is refused with a place and a remedy, or everything in it can be used.
 
 use livecosmos::config::{Config, SourceSettings, TableConfig};
-use livecosmos::key::KeyTemplate;
+use livecosmos::key::{Content, KeyTemplate, Marks, Named};
 use livecosmos::source::csv::CsvSource;
-use livecosmos_state::{ChainName, SiteId};
+use livecosmos_state::{ChainName, Cursor, SiteId, Time};
 
 use super::folder;
 
@@ -69,17 +69,22 @@ fn assert_usable(config: &TableConfig) {
 fn assert_keyed(template: &KeyTemplate, config: &TableConfig) {
     let site = SiteId::parse("ALIC1").expect("a site id");
     assert_eq!(KeyTemplate::parse(&template.to_string()).as_ref(), Ok(template));
+    let (from, at) = (Cursor::Start, Time::MAX);
+    let content = Some(Content { from: &from, to: &from, first: at, last: at, bytes: b"" });
     for chain in [ChainName::LIVE, ChainName::LATE] {
-        let key = template.key(&site, &config.table, &chain, 7, config.upload.format.extension());
+        let (table, ext) = (&config.table, config.upload.format.extension());
+        let named = Named { site: &site, table, chain: &chain, seq: 7, ext, content };
+        let key = template.key_of(&named);
         assert!(key.len() <= 1_024, "{key}");
-        assert_eq!(template.place_of(&config.table, &key), Some((site.clone(), chain, 7)), "{key}");
+        let seq = (template.has_seq() || chain != ChainName::LIVE).then_some(7);
+        assert_eq!(template.marks_of(table, &key), Some(Marks { site: site.clone(), chain, seq }), "{key}");
     }
 }
 
 /// No other table stores under the keys of this one.
 fn assert_apart(table: &TableConfig, config: &Config) {
     let site = SiteId::parse("ALIC1").expect("a site id");
-    let key = |of: &TableConfig| of.upload.key.stem(&site, &of.table, &ChainName::LIVE, 7);
+    let key = |of: &TableConfig| of.upload.key.key(&site, &of.table, &ChainName::LIVE, 7, "");
     for other in config.tables().filter(|other| other.table != table.table && other.sink == table.sink) {
         assert_ne!(key(table), key(other), "{} and {}", table.table, other.table);
     }

@@ -80,6 +80,7 @@ impl<'a> Case<'a> {
                 batch_rows_max: self.batch_rows_max,
                 batch_bytes_max: 1 << 20,
                 group_bytes_max: 4 << 20,
+                partition: None,
             },
         }
     }

@@ -52,8 +52,11 @@ fn check_word(word: &str) {
     let table = livecosmos_state::TableName::parse("COSMOS.LEVEL1_T").expect("a table's name");
     let template = KeyTemplate::parse(word).unwrap_or_default();
     if let Some((site, chain, seq)) = template.place_of(&table, word) {
-        let key = template.stem(&site, &table, &chain, seq);
-        assert!(word.starts_with(&key), "{word} and {key}");
+        let begins = match template.is_listed_by_seq() {
+            true => template.stem(&site, &table, &chain, seq),
+            false => template.common_prefix(&table, Some(&site)),
+        };
+        assert!(word.starts_with(&begins), "{word} and {begins}");
     }
     let _ = template.site_beside(&table, word);
 }

@@ -50,6 +50,7 @@ fn assert_kept(rows: &Rows) {
         rows: rows.clone(),
         to: Cursor::Start,
         is_cut: false,
+        is_at_border: false,
         newest: None,
     };
     for format in [Format::Ndjson, Format::Cr1000x(cr1000x::Program::default())] {

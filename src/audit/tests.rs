@@ -50,7 +50,8 @@ fn object(chain: &ChainName, seq: u64, from: Option<u64>, to: u64) -> Object {
         rows.push(Kind::Number, "0.10");
         rows.end_row(RowTime { time: time(minute), digits: 0 });
     }
-    let batch = Batch { site: site("A"), rows, to: cursor(to), is_cut: false, newest: None };
+    let batch =
+        Batch { site: site("A"), rows, to: cursor(to), is_cut: false, is_at_border: false, newest: None };
     let encoded = Format::Ndjson.encode(&batch, Compression::Zstd).unwrap();
     let facts = Facts {
         table: table("T"),

@@ -13,6 +13,7 @@ use super::state_dir;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, TableConfig};
 use crate::exit::Exit;
+use crate::key::KeyTemplate;
 use crate::sink::{self, Guard, Settings, SinkError};
 use crate::source::Plan;
 
@@ -70,6 +71,7 @@ pub(super) fn run(path: &Path, offline: bool, common: &CommonArgs) -> Result<Exi
                 findings.extend(check_source(table));
                 findings.extend(runtime.block_on(check_sink(&table.sink)));
             }
+            findings.push(check_key(&table.upload.key));
             findings.push(check_state(&state_dir, table));
             CheckedTable { table: table.table.to_string(), findings }
         })
@@ -126,6 +128,7 @@ async fn check_sink(settings: &Settings) -> Vec<Finding> {
         Ok((place, guard)) => {
             let promise = match (settings, guard) {
                 (Settings::Memory, _) => "none: what is stored is gone when the process ends",
+                (Settings::Stdout, _) => "every row at least once: what is written counts as stored",
                 (_, Guard::CreateIfAbsent) => {
                     "every row once; of two writers at once, the sink lets one through"
                 }
@@ -156,7 +159,15 @@ fn describe(settings: &Settings) -> String {
         Settings::S3(s3) if s3.prefix.is_empty() => format!("s3://{}", s3.bucket),
         Settings::S3(s3) => format!("s3://{}/{}", s3.bucket, s3.prefix),
         Settings::Http(http) => http.describe(),
+        Settings::Stdout => "stdout".to_owned(),
     }
+}
+
+/// Which promise the key template keeps. It holds as far as that of the sink.
+fn check_key(template: &KeyTemplate) -> Finding {
+    let name = template.preset().map(|name| format!(" ({name})")).unwrap_or_default();
+    let zone = template.partition().map(|_| "; dates and hours are UTC").unwrap_or_default();
+    Finding::good("key", format!("{template}{name}: {}{zone}", template.promise()))
 }
 
 fn check_state(dir: &Path, table: &TableConfig) -> Finding {

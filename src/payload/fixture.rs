@@ -30,7 +30,14 @@ pub(super) fn batch(table: &Table) -> Batch {
         }
         rows.end_row(*time);
     }
-    Batch { site: SiteId::parse("ALIC1").unwrap(), rows, to: Cursor::Start, is_cut: false, newest: None }
+    Batch {
+        site: SiteId::parse("ALIC1").unwrap(),
+        rows,
+        to: Cursor::Start,
+        is_cut: false,
+        is_at_border: false,
+        newest: None,
+    }
 }
 
 pub(super) fn row_time(seconds: i64, nanos: u32, digits: u8) -> RowTime {

@@ -9,6 +9,7 @@ pub mod local;
 pub mod memory;
 pub mod s3;
 mod settings;
+pub mod stdout;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub async fn open(settings: &Settings) -> Result<Arc<dyn Sink>, SinkError> {
         Settings::Local(folder) => Arc::new(local::LocalSink::new(folder.clone())),
         Settings::Memory => Arc::new(memory::MemorySink::new()),
         Settings::S3(settings) => Arc::new(s3::S3Sink::open(settings).await?),
+        Settings::Stdout => Arc::new(stdout::StdoutSink),
         Settings::Http(settings) => Arc::new(http::HttpSink::open(settings)?),
     })
 }

@@ -17,6 +17,8 @@ pub enum Settings {
     S3(Box<S3Settings>),
     /// An HTTP endpoint.
     Http(Box<HttpSettings>),
+    /// The output of this process.
+    Stdout,
 }
 
 /// How a bucket is reached. Credentials are no part of it: they come from where every AWS tool finds
@@ -100,8 +102,8 @@ impl Settings {
         }
     }
 
-    /// Reads a URL: `file:///absolute`, `file://./relative` to `base`, `s3://bucket/prefix`, `https://host/path`
-    /// or `memory:`.
+    /// Reads a URL: `file:///absolute`, `file://./relative` to `base`, `s3://bucket/prefix`, `https://host/path`,
+    /// `-` for stdout or `memory:`.
     ///
     /// The path of a `file` URL is taken as it is written: `%20` stays three characters. The settings of
     /// a bucket or an endpoint come with their defaults, for the caller to change.
@@ -119,12 +121,15 @@ impl Settings {
         if url.starts_with("https://") || url.starts_with("http://") {
             return HttpSettings::new(url).map(|settings| Self::Http(Box::new(settings)));
         }
+        if url == super::stdout::URL {
+            return Ok(Self::Stdout);
+        }
         if matches!(url, "memory:" | "memory://") {
             return Ok(Self::Memory);
         }
         Err(InvalidSettings(format!(
             "sink url '{url}' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix, \
-             https://host/path or memory:"
+             https://host/path, - for stdout or memory:"
         )))
     }
 }

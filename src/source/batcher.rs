@@ -6,6 +6,7 @@ use std::sync::Arc;
 use livecosmos_state::{Cursor, SiteId, Time};
 
 use super::{Intake, Limits, Resume, Stopped};
+use crate::key::Span;
 use crate::rows::{Batch, Room, RowTime, Rows, Schema};
 
 /// A site's place in a [`Batcher`]: found once by name, then by index.
@@ -39,6 +40,19 @@ struct Open {
     rows: Rows,
     to: Cursor,
     held_bytes: usize,
+    /// The times that its rows may have, where limits part them.
+    span: Option<Span>,
+}
+
+/// Why a batch ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The source has no more for it.
+    Source,
+    /// It is full, or another begins for a reason of its own.
+    Full,
+    /// The next row lies in another partition.
+    Border,
 }
 
 impl Batcher {
@@ -79,15 +93,17 @@ impl Batcher {
         &self.groups[slot.0].resume
     }
 
-    /// Rows to push the next row's values into, that row ending at `cursor`.
+    /// Rows to push the next row's values into, that row being of `time` and ending at `cursor`.
     ///
-    /// Closes the site's batch first when it is full, was cut here before, or is of another schema, and the largest batch
-    /// when all together hold too much; but never between two rows of equal cursors.
+    /// Closes the site's batch first when it is full, was cut here before, is of another schema or of another
+    /// partition, and the largest batch when all together hold too much; but never between two rows of equal
+    /// cursors: in a table they have one time, and in a file no two rows have one.
     pub fn begin_row(
         &mut self,
         slot: Slot,
         schema: &Arc<Schema>,
         cursor: &Cursor,
+        time: Time,
         intake: &mut dyn Intake,
     ) -> Result<&mut Rows, Stopped> {
         let group = &self.groups[slot.0];
@@ -98,8 +114,13 @@ impl Batcher {
                 || group.resume.cut_at.as_ref() == Some(&open.to);
             (full && open.to != *cursor) || !Arc::ptr_eq(open.rows.schema(), schema)
         });
-        if must_close {
-            self.end_batch(slot, true, intake)?;
+        let is_border = group
+            .open
+            .as_ref()
+            .and_then(|open| open.span.filter(|_| !open.rows.is_empty()))
+            .is_some_and(|span| !span.holds(time));
+        if must_close || is_border {
+            self.end_batch(slot, if must_close { End::Full } else { End::Border }, intake)?;
         }
         if self.held_bytes > self.limits.group_bytes_max {
             self.close_largest(slot, cursor, intake)?;
@@ -110,7 +131,12 @@ impl Batcher {
             rows: Rows::with_room(Arc::clone(schema), *room, share_bytes),
             to: Cursor::Start,
             held_bytes: 0,
+            span: None,
         });
+        if open.rows.is_empty() {
+            // The first row may be abandoned, and the next be of another part.
+            open.span = self.limits.partition.map(|partition| partition.span(time));
+        }
         Ok(&mut open.rows)
     }
 
@@ -126,10 +152,10 @@ impl Batcher {
 
     /// Closes the batch of `slot`, if one is open.
     pub fn close(&mut self, slot: Slot, intake: &mut dyn Intake) -> Result<(), Stopped> {
-        self.end_batch(slot, false, intake)
+        self.end_batch(slot, End::Source, intake)
     }
 
-    fn end_batch(&mut self, slot: Slot, is_cut: bool, intake: &mut dyn Intake) -> Result<(), Stopped> {
+    fn end_batch(&mut self, slot: Slot, end: End, intake: &mut dyn Intake) -> Result<(), Stopped> {
         let group = &mut self.groups[slot.0];
         let Some(open) = group.open.take() else { return Ok(()) };
         self.held_bytes -= open.held_bytes;
@@ -143,7 +169,8 @@ impl Batcher {
             site: group.site.clone(),
             rows: open.rows,
             to: open.to,
-            is_cut,
+            is_cut: end != End::Source,
+            is_at_border: end == End::Border,
             newest: group.newest,
         })
     }
@@ -151,7 +178,8 @@ impl Batcher {
     /// Closes every open batch: at the end of a pass, of a file, or where the schema changes. `is_cut`
     /// where more rows of their sites may follow.
     pub fn close_all(&mut self, is_cut: bool, intake: &mut dyn Intake) -> Result<(), Stopped> {
-        (0..self.groups.len()).try_for_each(|slot| self.end_batch(Slot(slot), is_cut, intake))
+        let end = if is_cut { End::Full } else { End::Source };
+        (0..self.groups.len()).try_for_each(|slot| self.end_batch(Slot(slot), end, intake))
     }
 
     fn close_largest(&mut self, slot: Slot, cursor: &Cursor, intake: &mut dyn Intake) -> Result<(), Stopped> {
@@ -164,7 +192,7 @@ impl Batcher {
             .filter(|(index, open)| !tied(*index, open))
             .max_by_key(|(_, open)| open.held_bytes);
         let Some((index, _)) = largest else { return Ok(()) };
-        self.end_batch(Slot(index), true, intake)
+        self.end_batch(Slot(index), End::Full, intake)
     }
 }
 
@@ -212,7 +240,7 @@ mod tests {
     }
 
     fn limits(rows: usize, bytes: usize, group: usize) -> Limits {
-        Limits { batch_rows_max: rows, batch_bytes_max: bytes, group_bytes_max: group }
+        Limits { batch_rows_max: rows, batch_bytes_max: bytes, group_bytes_max: group, partition: None }
     }
 
     fn schema() -> Arc<Schema> {
@@ -240,7 +268,7 @@ mod tests {
         text: &str,
     ) {
         let slot = batcher.slot(&SiteId::parse(site).unwrap(), sink).unwrap();
-        let rows = batcher.begin_row(slot, schema, &cursor, sink).unwrap();
+        let rows = batcher.begin_row(slot, schema, &cursor, time(0).time, sink).unwrap();
         rows.push(Kind::Text, "");
         rows.push(Kind::Text, text);
         batcher.end_row(slot, time(0), cursor);

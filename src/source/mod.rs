@@ -26,6 +26,7 @@ pub use number::is_json_number;
 pub use server::Access;
 pub use time::{Fold, TimeError, TimeReader};
 
+use crate::key::Partition;
 use crate::rows::Batch;
 
 /// Yields, in one streaming pass over a table, the rows after each site's cursor.
@@ -283,4 +284,6 @@ pub struct Limits {
     pub batch_bytes_max: usize,
     /// Memory of all batches being filled at once; past it the largest is closed.
     pub group_bytes_max: usize,
+    /// Parts of time over whose borders no batch reaches, where keys name them.
+    pub partition: Option<Partition>,
 }

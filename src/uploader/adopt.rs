@@ -15,11 +15,11 @@ use crate::sink::{Facts, Sink, SinkError};
 use crate::stop::Stop;
 
 /// Keys read in one listing.
-const PAGE_KEYS: usize = 1000;
+pub(super) const PAGE_KEYS: usize = 1000;
 /// Keys read where one object is looked for: others may stand beside it.
 const FIRST_KEYS: usize = 4;
 /// Objects asked for their facts at the same time.
-const HEADS_AT_ONCE: usize = 16;
+pub(super) const HEADS_AT_ONCE: usize = 16;
 
 /// One chain of a site in the sink.
 pub(super) struct Chain<'a> {
@@ -32,6 +32,8 @@ pub(super) struct Chain<'a> {
     pub(super) stop: &'a Stop,
     /// Requests at the same time, over all sites.
     pub(super) in_flight: &'a Semaphore,
+    /// The key of an object whose put has an unknown fate.
+    pub(super) pending: Option<String>,
 }
 
 /// What a look into the sink found.
@@ -60,6 +62,9 @@ impl Chain<'_> {
     /// [`SiteError::Inconsistent`] when state and sink contradict each other, or the chain in the sink
     /// has a gap or an overlap: nothing is stored for the site until the operator has looked.
     pub(super) async fn catch_up(&self, known: Position, recent: Option<Recent>) -> Result<Found, SiteError> {
+        if !self.key.is_listed_by_seq() {
+            return self.gather(known, recent).await;
+        }
         let start = match known.seq.checked_sub(1) {
             // It tells of what is behind that, and of nothing before.
             _ if !self.sink.can_be_read() => known,
@@ -69,7 +74,21 @@ impl Chain<'_> {
             }
             None => self.oldest(known).await?,
         };
-        match self.follow(start, recent).await? {
+        self.follow_or_say(start, recent).await
+    }
+
+    /// Follows the chain from `start`, by its seqs.
+    pub(super) async fn follow_or_say(
+        &self,
+        start: Position,
+        recent: Option<Recent>,
+    ) -> Result<Found, SiteError> {
+        let followed = self.follow(start, recent).await?;
+        self.found(followed)
+    }
+
+    pub(super) fn found(&self, followed: Followed) -> Result<Found, SiteError> {
+        match followed {
             Followed::To(found) => Ok(found),
             Followed::Broken { key, expected } => Err(self
                 .inconsistent(&format!("{key} does not continue the chain where object {expected} should"))),
@@ -81,27 +100,38 @@ impl Chain<'_> {
     async fn check_last(&self, known: &Position, last: u64) -> Result<(), SiteError> {
         let stem = self.key.stem(self.site, self.table, self.name, last);
         match self.page(&stem, FIRST_KEYS).await?.objects.first() {
-            Some((_, facts)) if facts.seq == last && *facts.successor() == known.cursor => Ok(()),
             Some((_, facts)) if facts.seq > last => Ok(()),
-            Some((key, facts)) => Err(self.inconsistent(&format!(
-                "{key} ends at {}, and the state says that it ends at {}",
-                facts.successor(),
-                known.cursor
-            ))),
+            Some((key, facts)) => self.check_end(known, key, facts),
             None => self.check_expired(last).await,
         }
+    }
+
+    pub(super) fn check_end(&self, known: &Position, key: &str, facts: &Facts) -> Result<(), SiteError> {
+        if facts.seq + 1 == known.seq && *facts.successor() == known.cursor {
+            return Ok(());
+        }
+        let (ends, known) = (facts.successor(), &known.cursor);
+        Err(self.inconsistent(&format!("{key} ends at {ends}, and the state says that it ends at {known}")))
     }
 
     async fn check_expired(&self, last: u64) -> Result<(), SiteError> {
         let prefix = self.key.prefix(self.site, self.table, self.name);
         if let Some((key, _)) = self.page(&prefix, FIRST_KEYS).await?.objects.first() {
-            return Err(self.inconsistent(&format!(
-                "the state says that object {last} is stored; it is not there, though older ones such as {key} are"
-            )));
+            return Err(self.is_missing(last, key));
         }
+        self.warn_of_expiry(last);
+        Ok(())
+    }
+
+    pub(super) fn is_missing(&self, last: u64, key: &str) -> SiteError {
+        self.inconsistent(&format!(
+            "the state says that object {last} is stored; it is not there, though older ones such as {key} are"
+        ))
+    }
+
+    pub(super) fn warn_of_expiry(&self, last: u64) {
         tracing::warn!(table = %self.table, site = %self.site, seq = last, sink = self.sink.describe(),
             "no object of this site is in the sink any more; going on behind what the state says");
-        Ok(())
     }
 
     /// Where the first object that is still there begins.
@@ -109,16 +139,21 @@ impl Chain<'_> {
         let prefix = self.key.prefix(self.site, self.table, self.name);
         let first = self.page(&prefix, FIRST_KEYS).await?.objects.into_iter().next();
         let Some((_, facts)) = first else { return Ok(known) };
+        Ok(self.beginning(known, facts))
+    }
+
+    /// Where the chain begins, of which this object is the first.
+    pub(super) fn beginning(&self, known: Position, facts: Facts) -> Position {
         // Rows before the beginning were never this chain's to send: they are not late either.
         let began = match facts.from {
             Cursor::Row { time, .. } if *self.name == ChainName::LIVE => Some(time),
             _ => None,
         };
         let floor = known.floor.max(began);
-        Ok(Position { seq: facts.seq, cursor: facts.from, floor, ..known })
+        Position { seq: facts.seq, cursor: facts.from, floor, ..known }
     }
 
-    fn inconsistent(&self, what: &str) -> SiteError {
+    pub(super) fn inconsistent(&self, what: &str) -> SiteError {
         SiteError::Inconsistent(format!(
             "{}: site {} of table {}: {what}; nothing more is stored for this site until state and sink fit: \
              restore the right state or the right objects, or move the state away to build it from the sink",
@@ -168,7 +203,7 @@ impl Chain<'_> {
         Ok(Page { objects, next })
     }
 
-    async fn facts(&self, key: &str) -> Result<Facts, SiteError> {
+    pub(super) async fn facts(&self, key: &str) -> Result<Facts, SiteError> {
         let head = || async {
             let _permit = self.in_flight.acquire().await;
             self.sink.head(key).await
@@ -178,7 +213,7 @@ impl Chain<'_> {
         Ok(retry::until_settled(self.retry, self.stop, head).await?.ok_or_else(gone)?)
     }
 
-    fn is_ours(&self, facts: &Facts) -> bool {
+    pub(super) fn is_ours(&self, facts: &Facts) -> bool {
         facts.table == *self.table && facts.site == *self.site && facts.chain == *self.name
     }
 }
@@ -190,7 +225,7 @@ struct Page {
     next: Option<String>,
 }
 
-enum Followed {
+pub(super) enum Followed {
     /// To the chain's end.
     To(Found),
     /// Up to an object that does not continue it.
@@ -198,18 +233,18 @@ enum Followed {
 }
 
 /// Keys of recent objects, in the order of their chain.
-struct Kept {
+pub(super) struct Kept {
     recent: Option<Recent>,
     keys: VecDeque<(String, Time)>,
 }
 
 impl Kept {
-    fn new(recent: Option<Recent>) -> Self {
+    pub(super) fn new(recent: Option<Recent>) -> Self {
         Self { recent, keys: VecDeque::new() }
     }
 
     /// Notes an object; forgets those that it makes old.
-    fn keep(&mut self, key: String, last_data: Time) {
+    pub(super) fn keep(&mut self, key: String, last_data: Time) {
         let Some(Recent { seconds, watermark }) = &mut self.recent else { return };
         *watermark = (*watermark).max(Some(last_data));
         let first = watermark.map(|watermark| shift(watermark, -*seconds));
@@ -219,7 +254,7 @@ impl Kept {
         }
     }
 
-    fn into_keys(self) -> Vec<String> {
+    pub(super) fn into_keys(self) -> Vec<String> {
         let recent = self.recent.and_then(|recent| Some(shift(recent.watermark?, -recent.seconds)));
         self.keys
             .into_iter()

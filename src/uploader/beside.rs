@@ -27,7 +27,7 @@ impl LiveUploader {
             Some((lookback.first(front(known)?), fills))
         });
         let Some((first, fills)) = known else { return Ok(()) };
-        let beside = self.keys_beside(site).await?;
+        let beside = self.keys_beside(site, Some(first)).await?;
         if beside.contains_key(&ChainName::REQUEUE) {
             self.confirm(site, &ChainName::REQUEUE).await?;
         }
@@ -75,13 +75,17 @@ impl LiveUploader {
         retry::until_settled(&self.settings.retry, &self.stop, look).await
     }
 
-    /// The keys of all chains of the site but the live one, in the order of each chain.
+    /// The keys of all chains of the site but the live one, in the order of each chain, or of their times where
+    /// keys name those first; of rows at or behind `since`, where keys tell.
     pub(super) async fn keys_beside(
         &self,
         site: &SiteId,
+        since: Option<Time>,
     ) -> Result<BTreeMap<ChainName, Vec<String>>, SiteError> {
         let mut chains: BTreeMap<ChainName, Vec<String>> = BTreeMap::new();
-        let mut from = Some(self.settings.key.beside(&self.settings.table, site));
+        let (template, table) = (&self.settings.key, &self.settings.table);
+        let bound = since.and_then(|since| template.bound(table, site, since, 0));
+        let mut from = Some(bound.unwrap_or_else(|| template.beside(table, site)));
         while let Some(page) = from {
             let (keys, next) = self.page_of_site(site, &page).await?;
             for (chain, key) in keys {

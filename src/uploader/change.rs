@@ -207,6 +207,16 @@ impl Hole {
     }
 }
 
+/// A chain of `site` as it stands.
+pub(crate) fn chain_of<'a>(site: &'a Site, chain: &ChainName) -> Option<&'a Chain> {
+    match chain {
+        chain if *chain == ChainName::LIVE => Some(&site.live),
+        chain if *chain == ChainName::LATE => Some(&site.late),
+        chain if *chain == ChainName::REQUEUE => Some(&site.requeue),
+        chain => site.fills.get(chain).map(|fill| &fill.chain),
+    }
+}
+
 /// The chain of `site` that is to be changed.
 fn chain_mut<'a>(site: &'a mut Site, chain: &ChainName) -> Option<&'a mut Chain> {
     match chain {

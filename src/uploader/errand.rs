@@ -98,9 +98,15 @@ impl LiveUploader {
             let fills = state.sites.get(&batch.site).map(|site| site.fills.values());
             fills.is_none_or(|fills| fills.filter(|fill| fill.kind == FillKind::CatchUp).count() < HOLES_MAX)
         });
+        // A border alone is no backlog: there must be a whole partition that need not wait for the fill.
+        let is_worth_it = !batch.is_at_border
+            || batch.time_range().zip(self.settings.key.partition()).is_none_or(|((_, last), partition)| {
+                let next = shift(last, partition.span(last).end_s - last.seconds);
+                partition.span(next).end_s <= fresh.seconds
+            });
         let is_row = matches!(batch.to, Cursor::Row { .. });
         let tie = livecosmos_state::Tie::None;
-        (is_backlog && is_row && has_room).then_some(Cursor::Row { time: fresh, tie })
+        (is_backlog && is_worth_it && is_row && has_room).then_some(Cursor::Row { time: fresh, tie })
     }
 }
 

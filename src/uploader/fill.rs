@@ -139,6 +139,7 @@ impl LiveUploader {
             rows: Rows::new(schema),
             to: position.cursor,
             is_cut: false,
+            is_at_border: false,
             newest: None,
         };
         let parcel = Parcel { chain: chain.clone(), batch, next: Some(fill.until.clone()) };

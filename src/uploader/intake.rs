@@ -76,8 +76,10 @@ impl Lanes {
     /// all of their rows are sent; what a sieve lets through is parted behind it. So it is with a batch whose
     /// fate is not known and cannot be looked up: the same is sent again.
     fn sift(&mut self, site: &SiteId, (resume, sieve): (Resume, Option<Sieve>)) -> Resume {
-        let rows_max = self.uploader.rows_max(site, &self.errand.chain());
-        let pending = self.uploader.unanswered(site, &self.errand.chain());
+        let chain = self.errand.chain();
+        let unsettled = self.uploader.rows_of_unsettled(site, &chain);
+        let rows_max = self.uploader.rows_max(site, &chain).into_iter().chain(unsettled).min();
+        let pending = self.uploader.unanswered(site, &chain);
         match sieve {
             Some(sieve) => {
                 let sent = pending.and_then(|intent| usize::try_from(intent.rows).ok());

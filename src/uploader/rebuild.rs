@@ -74,7 +74,7 @@ impl LiveUploader {
         loop {
             let look = || async { self.sink.list(&prefix, &from, PAGE_KEYS).await };
             let keys = retry::until_settled(&self.settings.retry, &self.stop, look).await?;
-            sites.extend(keys.iter().filter_map(|key| Some(template.place_of(table, key)?.0)));
+            sites.extend(keys.iter().filter_map(|key| Some(template.marks_of(table, key)?.site)));
             match keys.last() {
                 Some(last) if keys.len() == PAGE_KEYS => from = format!("{last}\0"),
                 _ => return Ok(sites),

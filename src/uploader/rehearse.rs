@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use livecosmos_state::{ChainName, SiteId, SourceFile, State, Time};
+use livecosmos_state::{ChainName, Cursor, SiteId, SourceFile, State, Time};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::adopt::Chain;
 use super::change::{Change, Position};
 use super::{PassError, Settings, SiteError};
+use crate::key::{Content, Named};
 use crate::rows::Batch;
 use crate::sink::Sink;
 use crate::source::{FileOrigin, Intake, Reject, Resume, Source, SourceError, Start, Stopped};
@@ -52,6 +53,8 @@ pub struct SitePlan {
     pub last: Option<Time>,
     /// Their keys, the first thousand.
     pub keys: Vec<String>,
+    /// Where the last of them ends.
+    to: Option<Cursor>,
 }
 
 /// What a dry run found.
@@ -135,6 +138,7 @@ impl Rehearsal {
             retry: &self.settings.retry,
             stop: &self.stop,
             in_flight: &self.in_flight,
+            pending: self.pending(site),
         };
         let from = known.clone().unwrap_or_else(|| Position::start(None));
         let found = self.runtime.block_on(chain.catch_up(from, None))?.position;
@@ -142,6 +146,10 @@ impl Rehearsal {
             return Ok(found);
         }
         Ok(Position::start(self.settings.fallback.first_floor(&self.state, self.now)))
+    }
+
+    fn pending(&self, site: &SiteId) -> Option<String> {
+        Some(self.state.sites.get(site)?.live.pending.as_ref()?.key.clone())
     }
 
     fn fail(&mut self, error: SiteError) -> Stopped {
@@ -187,8 +195,20 @@ impl Intake for Rehearsal {
         let seq = plan.seq + plan.objects;
         if plan.keys.len() < KEYS_SHOWN_MAX {
             let live = ChainName::LIVE;
-            plan.keys.push(self.settings.key.key(&batch.site, &self.settings.table, &live, seq, &extension));
+            let known = self.state.sites.get(&batch.site).map_or(&Cursor::Start, |site| &site.live.cursor);
+            let (from, range) = (plan.to.as_ref().unwrap_or(known), batch.time_range());
+            let content = range.map(|(first, last)| Content {
+                from,
+                to: &batch.to,
+                first,
+                last,
+                bytes: &encoded.bytes,
+            });
+            let (site, table, ext) = (&batch.site, &self.settings.table, extension.as_str());
+            let named = Named { site, table, chain: &live, seq, ext, content };
+            plan.keys.push(self.settings.key.key_of(&named));
         }
+        plan.to = Some(batch.to.clone());
         plan.objects += 1;
         plan.rows += batch.rows.len() as u64;
         plan.stored_bytes += encoded.bytes.len() as u64;

@@ -11,6 +11,7 @@ use livecosmos_state::{Chain, ChainName, Cursor, Fill, FillKind, SiteId, Tie, Ti
 
 use super::{LiveUploader, Parcel, SiteError, Step};
 use crate::clock::just_after;
+use crate::key::Partition;
 use crate::quarantine::{Entry, QuarantineError};
 use crate::rows::{Batch, Schema};
 use crate::sink::hex;
@@ -191,9 +192,9 @@ impl LiveUploader {
     /// fate is not known first.
     fn to_objects(&self, site: &SiteId, waiting: Vec<Waiting>) -> VecDeque<Vec<Waiting>> {
         if self.sink.can_be_read() {
-            return in_objects(waiting, BATCH_ROWS_MAX).into();
+            return in_objects(waiting, BATCH_ROWS_MAX, self.settings.key.partition()).into();
         }
-        let mut objects = in_objects(waiting, 1);
+        let mut objects = in_objects(waiting, 1, None);
         let tried = self.unanswered(site, &ChainName::REQUEUE).map(|intent| intent.to);
         objects.sort_by_key(|object| Some(to_batch(site, object).to) != tried);
         objects.into()
@@ -262,8 +263,8 @@ impl LiveUploader {
     }
 }
 
-/// Rows of the same columns, in their order of time, as many as one object holds.
-fn in_objects(mut waiting: Vec<Waiting>, rows_max: usize) -> Vec<Vec<Waiting>> {
+/// Rows of the same columns and partition, in their order of time, as many as one object holds.
+fn in_objects(mut waiting: Vec<Waiting>, rows_max: usize, partition: Option<Partition>) -> Vec<Vec<Waiting>> {
     waiting.sort_by(|a, b| (a.row.time.time, &a.identity).cmp(&(b.row.time.time, &b.identity)));
     let mut by_columns: Vec<(Schema, Vec<Waiting>)> = Vec::new();
     let mut places: HashMap<Box<[Box<str>]>, usize> = HashMap::new();
@@ -276,7 +277,13 @@ fn in_objects(mut waiting: Vec<Waiting>, rows_max: usize) -> Vec<Vec<Waiting>> {
     }
     by_columns
         .into_iter()
-        .flat_map(|(_, rows)| rows.chunks(rows_max).map(<[Waiting]>::to_vec).collect::<Vec<_>>())
+        .flat_map(|(_, rows)| {
+            let is_together = |one: &Waiting, other: &Waiting| {
+                partition.is_none_or(|it| it.span(one.row.time.time).holds(other.row.time.time))
+            };
+            let parts = rows.chunk_by(is_together).flat_map(|part| part.chunks(rows_max));
+            parts.map(<[Waiting]>::to_vec).collect::<Vec<_>>()
+        })
         .collect()
 }
 
@@ -291,5 +298,12 @@ fn to_batch(site: &SiteId, part: &[Waiting]) -> Batch {
     }
     let tie = Tie::Text(hex(&named.finish().as_ref()[..NAME_BYTES]));
     let newest = part.iter().map(|it| it.row.time.time).max().unwrap_or(Time::MIN);
-    Batch { site: site.clone(), rows, to: Cursor::Row { time: newest, tie }, is_cut: false, newest: None }
+    Batch {
+        site: site.clone(),
+        rows,
+        to: Cursor::Row { time: newest, tie },
+        is_cut: false,
+        is_at_border: false,
+        newest: None,
+    }
 }

@@ -7,7 +7,7 @@ use super::change::{Change, Position, Sent};
 use super::ledger::Sieve;
 use super::{LiveUploader, Settings, SiteError, retry};
 use crate::clock::just_after;
-use crate::sink::Facts;
+use crate::sink::{Facts, SinkError};
 
 /// Keys read in one listing.
 const PAGE_KEYS: usize = 1000;
@@ -73,7 +73,7 @@ impl LiveUploader {
         let mut watched = None;
         if let (Some(lookback), Some(watermark)) = (self.settings.lookback, position.last_data) {
             let recent = Some(Recent { seconds: lookback.seconds, watermark: Some(watermark) });
-            for chain in self.keys_beside(site).await?.into_keys() {
+            for chain in self.keys_beside(site, None).await?.into_keys() {
                 let found = self.chain(site, &chain).catch_up(start(), recent).await?;
                 chains.push((chain, found));
             }
@@ -109,14 +109,18 @@ impl LiveUploader {
         let keys = retry::until_settled(&self.settings.retry, &self.stop, list).await?;
         let next = keys.last().filter(|_| keys.len() == PAGE_KEYS).map(|last| format!("{last}\0"));
         let of_site = keys.into_iter().filter_map(|key| {
-            let (of, chain, _) = template.place_of(table, &key)?;
-            (of == *site).then_some((chain, key))
+            let marks = template.marks_of(table, &key)?;
+            (marks.site == *site).then_some((marks.chain, key))
         });
         Ok((of_site.collect(), next))
     }
 
     async fn add_stored(&self, key: &str, fill: &Fill, stored: &mut Ledger) -> Result<(), SiteError> {
-        let facts = self.facts_of(key).await?;
+        let facts = match self.facts_of(key).await {
+            // Without a seq a key may be anybody's.
+            Err(SiteError::Sink(SinkError::Refused(_))) if !self.settings.key.has_seq() => None,
+            facts => facts?,
+        };
         let Some(facts) = facts.filter(|facts| may_hold(facts, fill)) else { return Ok(()) };
         for (time, print) in self.prints_of(key).await? {
             if in_reach(time, fill) {

@@ -145,10 +145,24 @@ TABLE  PART  FINDING
 X  source  csv [DIR]/X.csv: 3 columns, a row of BUNNY at 2025-01-01T00:00:00Z
 X  sink  file://[DIR]/out
 X  promise  every row once; of two writers at once, the sink lets one through
+X  key  {site}/{live_table}/{seq}{ext} (chain): every row once, also after a lost or an older state and with two daemons: the chain decides each key
 X  state  [DIR]/state/X.state: none yet
 ");
     assert_eq!(run.stderr.lines().filter(|line| line.starts_with("error")).count(), 0, "{}", run.stderr);
     assert!(!work.state_dir().exists(), "check made a state");
+}
+
+#[test]
+fn check_says_which_promise_a_key_keeps_and_which_token_decides_it() {
+    let work = workdir();
+    let key_of = |key: &str| {
+        work.write("keys.toml", CONFIG.replace("[poll]", &format!("key = \"{key}\"\n[poll]")));
+        let run = command(&work, &["check", "keys.toml", "--offline"]).run().expect_code(0);
+        run.stdout.lines().find(|line| line.contains("  key  ")).map(str::to_owned).unwrap_or_default()
+    };
+    insta::assert_snapshot!(key_of("hive"), @"X      key     dataset={live_table}/site={site}/date={date}/{seq}{ext} (hive): every row once, also after a lost or an older state; {date} follows from the rows, so two daemons at work at the same time are not kept apart; dates and hours are UTC");
+    insta::assert_snapshot!(key_of("iot-swarm"), @"X      key     {site}/LIVE_{live_table}/{to_ms}-{md5} (iot-swarm): every row once after crashes, at least once after a lost or an older state: keys have {to_ms} and no {seq}");
+    insta::assert_snapshot!(key_of("a/{site}/{from}/{seq}"), @"X      key     a/{site}/{from}/{seq}: every row once, also after a lost or an older state and with two daemons: the chain decides each key");
 }
 
 #[test]
@@ -157,7 +171,7 @@ fn check_offline_touches_neither_source_nor_sink() {
     let before = files(work.folder());
     let run =
         command(&work, &["check", "livecosmos.toml", "--offline", "--output", "json"]).run().expect_code(0);
-    insta::assert_snapshot!(tidy(&work, &run.stdout), @r#"{"schema":1,"tables":[{"table":"X","findings":[{"part":"source","ok":true,"text":"csv [DIR]/X.csv; not looked at"},{"part":"sink","ok":true,"text":"file://[DIR]/out; not looked at"},{"part":"state","ok":true,"text":"[DIR]/state/X.state: none yet"}]}]}"#);
+    insta::assert_snapshot!(tidy(&work, &run.stdout), @r#"{"schema":1,"tables":[{"table":"X","findings":[{"part":"source","ok":true,"text":"csv [DIR]/X.csv; not looked at"},{"part":"sink","ok":true,"text":"file://[DIR]/out; not looked at"},{"part":"key","ok":true,"text":"{site}/{live_table}/{seq}{ext} (chain): every row once, also after a lost or an older state and with two daemons: the chain decides each key"},{"part":"state","ok":true,"text":"[DIR]/state/X.state: none yet"}]}]}"#);
     assert_eq!(files(work.folder()), before);
 }
 

@@ -87,7 +87,12 @@ pub(crate) trait Bed {
             sites: None,
             future_tolerance_s: 3_600,
             settle_s: 0,
-            limits: Limits { batch_rows_max: 10_000, batch_bytes_max: 1 << 20, group_bytes_max: 16 << 20 },
+            limits: Limits {
+                batch_rows_max: 10_000,
+                batch_bytes_max: 1 << 20,
+                group_bytes_max: 16 << 20,
+                partition: None,
+            },
         }
     }
 }

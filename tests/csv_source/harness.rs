@@ -320,7 +320,12 @@ pub(crate) fn shape() -> TableShape {
         sites: None,
         future_tolerance_s: 3600,
         settle_s: 0,
-        limits: Limits { batch_rows_max: 10_000, batch_bytes_max: 1 << 20, group_bytes_max: 16 << 20 },
+        limits: Limits {
+            batch_rows_max: 10_000,
+            batch_bytes_max: 1 << 20,
+            group_bytes_max: 16 << 20,
+            partition: None,
+        },
     }
 }
 

@@ -72,4 +72,8 @@ fn what_cannot_be_meant_is_refused_with_the_remedy() {
     assert!(refusal("https://h/rows", "ca = \"none.crt\"").contains("none.crt cannot be read"));
     assert!(refusal("https://h/rows", "headers = { \"a b\" = \"x\" }").contains("'a b'"));
     assert!(refusal("https://", "").contains("https://host:port/path"));
+    let workdir = sending("https://h/rows", "");
+    let config = std::fs::read_to_string(workdir.config()).expect("the configuration");
+    workdir.write("livecosmos.toml", config.replace("format =", "key = \"hive\"\nformat ="));
+    assert!(once(&workdir).run().expect_code(78).stderr.contains("gives nothing back"));
 }

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use livecosmos::clock::Clock;
-use livecosmos::key::KeyTemplate;
 use livecosmos::payload::{Compression, Format};
 use livecosmos::progress::Progress;
 use livecosmos::quarantine::Quarantine;
+use livecosmos::sink::Sink;
 use livecosmos::source::Source;
 use livecosmos::stop::Stop;
 use livecosmos::uploader::{Fallback, LiveUploader, PassReport, RetryPolicy, Settings, Shared};
@@ -22,6 +22,7 @@ use livecosmos_state::{
 
 use crate::kind::{Kind, Late};
 use crate::random::Random;
+use crate::receiver::Receiver;
 use crate::shelf::{Crash, Faults, Files, Shelf, read_folder, shelf, write_folder};
 use crate::table::{Reader, Row, Table, time};
 
@@ -106,6 +107,10 @@ pub(crate) struct History {
     daemons: [Daemon; 2],
     watch: Arc<Watch>,
     next_id: i64,
+    /// The daemon that ran last.
+    ran_last: Option<usize>,
+    /// A daemon ran with a state that is behind the sink by more than a crash.
+    pub(crate) had_older_state: bool,
     /// Rows whose older versions may or may not have been seen.
     pub(crate) changed: BTreeSet<i64>,
     /// Backfills asked for so far: each has a name that no other had.
@@ -130,6 +135,8 @@ impl History {
             daemons,
             watch: Arc::new(Watch { true_s: AtomicI64::new(NOW_S), wrong_by_s: AtomicI64::new(0) }),
             next_id: 0,
+            ran_last: None,
+            had_older_state: false,
             changed: BTreeSet::new(),
             backfills: 0,
             log: Vec::new(),
@@ -233,8 +240,13 @@ impl History {
 
     fn a_state_is_lost_or_rolled_back(&mut self) {
         let which = self.draw_daemon(2);
+        self.forget_what_was_tried();
+        self.had_older_state = true;
         let daemon = &self.daemons[which];
         let at = usize::try_from(self.random.below(daemon.past.len() as u64)).expect("an index");
+        if self.kind.has_receiver && daemon.past[at].is_empty() {
+            return;
+        }
         let what = if daemon.past[at].is_empty() { "lost states" } else { "old states" };
         write_folder(&daemon.state_dir, &daemon.past[at]);
         self.tally.add(what, 1);
@@ -250,8 +262,9 @@ impl History {
             1 => Some(Crash::Commit(1 + self.random.below(25))),
             _ => None,
         };
-        let intrude_at =
-            (self.kind.late != Late::AskedFor && self.random.once_in(4)).then(|| 1 + self.random.below(15));
+        let may_intrude = !self.has_one_daemon() && self.kind.is_decided_by_chain();
+        let intrude_at = (may_intrude && self.random.once_in(4)).then(|| 1 + self.random.below(15));
+        self.turn_to(which);
         self.say(format!(
             "daemon {which} runs, {faults:?}, stops at {crash:?}, the other goes first at {intrude_at:?}"
         ));
@@ -260,6 +273,7 @@ impl History {
             self.shelf.keep_commits();
         }
         self.tally.add("runs", 1);
+        self.tally.add("runs to a receiver", u64::from(self.kind.has_receiver));
         self.tally.add("runs with faults", u64::from(one_in > 0));
         if let Some(at) = intrude_at {
             let other = self.open(1 - which);
@@ -274,8 +288,14 @@ impl History {
         }
         let uploader = self.open(which);
         let rounds = 1 + self.random.below(3);
+        let mut took_turns = false;
         for _ in 0..rounds {
             self.round(&uploader).await;
+            let may_turn = self.kind.late != Late::AskedFor && intrude_at.is_none();
+            if may_turn && self.random.once_in(4) {
+                self.the_other_has_its_turn(which).await?;
+                took_turns = true;
+            }
             if self.random.once_in(2) {
                 self.watch.go_on(700);
             }
@@ -287,14 +307,51 @@ impl History {
         // The other one may not have had its turn.
         self.shelf.begin(&self.daemons[which].state_dir, Faults::default(), None);
         // A crash undoes what came after it: with two daemons at work it would undo the other's, too.
-        if let Some((objects, files)) = crash.filter(|_| intrude_at.is_none()) {
-            *self.shelf.objects() = objects;
+        if let Some((objects, on_the_way, files)) = crash.filter(|_| intrude_at.is_none() && !took_turns) {
+            self.shelf.restore(objects, on_the_way);
             write_folder(&self.daemons[which].state_dir, &files);
             self.tally.add("crashes", 1);
         }
         let files = read_folder(&self.daemons[which].state_dir);
         self.daemons[which].past.push(files);
+        if self.shelf.has_on_the_way() {
+            // What is tried next is not what is on its way.
+            self.tally.add("puts on their way", 1);
+            self.a_row_changes();
+        }
         Ok(())
+    }
+
+    /// The other daemon makes a round while `which` waits for its next.
+    async fn the_other_has_its_turn(&mut self, which: usize) -> Result<(), String> {
+        self.say(format!("daemon {} has its turn", 1 - which));
+        self.tally.add("turns of both", 1);
+        self.turn_to(1 - which);
+        self.had_older_state = true;
+        self.rows_appear();
+        let other = self.open(1 - which);
+        self.round(&other).await;
+        other.close().map_err(|error| error.to_string())?;
+        self.turn_to(which);
+        // What the one stores is not what the other would.
+        self.rows_appear();
+        self.say(format!("daemon {which} goes on"));
+        Ok(())
+    }
+
+    /// The daemon `which` runs next.
+    fn turn_to(&mut self, which: usize) {
+        if self.ran_last.replace(which).is_some_and(|last| last != which) {
+            self.forget_what_was_tried();
+            self.had_older_state = true;
+        }
+    }
+
+    /// From here on nobody knows of puts that may still arrive: where rows decide keys, they have arrived.
+    fn forget_what_was_tried(&mut self) {
+        if !self.kind.is_decided_by_chain() {
+            self.shelf.all_arrive();
+        }
     }
 
     /// One pass, the late rows, and the fills that are due. Whether something is left to do at once.
@@ -334,13 +391,15 @@ impl History {
             self.ask_for_rows(Window::default()).await?;
             return self.come_to_its_end(0).await;
         }
-        for which in [0, 1, 0] {
-            self.come_to_its_end(which).await?;
+        let daemons: &[usize] = if self.has_one_daemon() { &[0] } else { &[0, 1, 0] };
+        for which in daemons {
+            self.come_to_its_end(*which).await?;
         }
         Ok(())
     }
 
     async fn come_to_its_end(&mut self, which: usize) -> Result<(), String> {
+        self.turn_to(which);
         self.say(format!("daemon {which} comes to its end"));
         self.shelf.begin(&self.daemons[which].state_dir, Faults::default(), None);
         let uploader = self.open(which);
@@ -394,7 +453,11 @@ impl History {
     /// One of the two: the first is drawn as often as all others of `count` but one.
     fn draw_daemon(&mut self, count: u64) -> usize {
         let drawn = usize::from(self.random.below(count) == count - 1);
-        if self.kind.late == Late::AskedFor { 0 } else { drawn }
+        if self.has_one_daemon() { 0 } else { drawn }
+    }
+
+    fn has_one_daemon(&self) -> bool {
+        self.kind.late == Late::AskedFor || self.kind.has_receiver
     }
 
     fn say(&mut self, line: String) {
@@ -403,7 +466,8 @@ impl History {
     }
 
     fn reader(&self) -> Box<dyn Source> {
-        Box::new(Reader::new(&self.table, self.kind.batch_rows_max, self.kind.has_tie))
+        let partition = self.kind.template().partition();
+        Box::new(Reader::new(&self.table, self.kind.batch_rows_max, partition, self.kind.has_tie))
     }
 
     fn open(&self, which: usize) -> Arc<LiveUploader> {
@@ -414,7 +478,12 @@ impl History {
         let shared = Shared::new(1, 1 << 24, Progress::default());
         let clock: Arc<dyn Clock> = self.watch.clone();
         let witness = Arc::new(Witness { shelf: self.shelf.clone(), state_dir: dir.clone() });
-        let (sink, settings) = (self.shelf.clone(), self.settings(table));
+        let sink: Arc<dyn Sink> = if self.kind.has_receiver {
+            Arc::new(Receiver::before(self.shelf.clone()))
+        } else {
+            self.shelf.clone()
+        };
+        let settings = self.settings(table);
         Arc::new(LiveUploader::new(
             settings,
             sink,
@@ -432,7 +501,7 @@ impl History {
         Settings {
             table,
             source_id: "model".into(),
-            key: KeyTemplate::default(),
+            key: self.kind.template(),
             format: Format::Ndjson,
             compression: Compression::None,
             config_digest: "0".into(),

@@ -1,9 +1,25 @@
 //! What is settled for a whole history.
 
+use livecosmos::key::KeyTemplate;
 use livecosmos::uploader::Lookback;
 
 use crate::history::DAY_S;
 use crate::random::Random;
+
+/// Keys that tell neither place nor time.
+pub(crate) const BY_DIGEST: &str = "{site}/{sha256}{ext}";
+
+/// Presets and templates of each promise.
+const KEYS: [&str; 8] = [
+    "chain",
+    "chain",
+    "hive",
+    "iot-swarm",
+    "{site}/{from}/{seq}{ext}",
+    "{site}/{seq}-{md5}",
+    "{site}/{year}/{month}/{day}/{hour}/{seq}.x",
+    BY_DIGEST,
+];
 
 /// Settings that are drawn once.
 #[derive(Debug)]
@@ -14,6 +30,11 @@ pub(crate) struct Kind {
     pub(crate) lookback: Option<Lookback>,
     pub(crate) catches_up: bool,
     pub(crate) late: Late,
+    /// How keys are made.
+    pub(crate) key: &'static str,
+    /// Rows go to an endpoint, which cannot be asked what it holds: there is one daemon, whose state may be
+    /// rolled back and is never lost.
+    pub(crate) has_receiver: bool,
 }
 
 /// What becomes of rows that come late.
@@ -38,6 +59,8 @@ impl Kind {
             (Late::AskedFor, 2) => Some(2 * DAY_S),
             (Late::AskedFor | Late::None, _) => None,
         };
+        let key = KEYS[usize::try_from(random.below(KEYS.len() as u64)).expect("one of them")];
+        let has_receiver = late == Late::None && random.once_in(2);
         let has_tie = !random.once_in(3);
         // Without a tie a changed row cannot be told from another, and no configuration may ignore it.
         let sends_updates = !has_tie || !random.once_in(4);
@@ -47,7 +70,20 @@ impl Kind {
             lookback: seconds.map(|seconds| Lookback { seconds, sends_updates }),
             catches_up: !random.once_in(4),
             late,
+            // Whoever cannot be asked is sent keys that follow from the chain.
+            key: if has_receiver { KEYS[0] } else { key },
+            has_receiver,
         }
+    }
+
+    pub(crate) fn template(&self) -> KeyTemplate {
+        KeyTemplate::parse(self.key).expect("a template")
+    }
+
+    /// Whether the chain decides keys: then two daemons may store at the same moment, and a put may arrive
+    /// when nobody knows of it any more.
+    pub(crate) fn is_decided_by_chain(&self) -> bool {
+        self.template().is_decided_by_chain()
     }
 
     /// Whether a row that changed is due again.

@@ -11,6 +11,7 @@ mod history;
 mod judge;
 mod kind;
 mod random;
+mod receiver;
 mod shelf;
 mod table;
 
@@ -24,7 +25,7 @@ const FEW: u64 = 1_500;
 /// Histories of the long one.
 const MANY: u64 = 100_000;
 /// What must have happened in as many histories, or the model proves less than it says.
-const PLAYED: [&str; 13] = [
+const PLAYED: [&str; 16] = [
     "fresh rows",
     "late rows",
     "old rows",
@@ -35,8 +36,11 @@ const PLAYED: [&str; 13] = [
     "old states",
     "runs with faults",
     "runs of both at once",
+    "turns of both",
+    "puts on their way",
     "backfills",
     "clocks set",
+    "runs to a receiver",
     "adoptions and jumps",
 ];
 /// Failures that are told before the test gives up.

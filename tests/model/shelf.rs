@@ -12,7 +12,14 @@ use livecosmos::sink::{Facts, Guard, Object, PutOutcome, Sink, SinkError};
 
 pub(crate) type Objects = BTreeMap<String, Object>;
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+/// Puts whose replies came as errors, and that the sink carries out later: when so many requests were made.
+pub(crate) type OnTheWay = Vec<(u64, String, Object)>;
 type Intrusion = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Requests that may be made before a put arrives whose connection broke.
+const DELAY_MAX: u64 = 40;
+/// Puts that are lost after one that is delayed: as often as it is tried again.
+const PUTS_LOST: u64 = 4;
 
 /// What becomes of requests in a run: decided by the number of the request.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,7 +52,12 @@ struct Inner {
     /// Here the world is copied, as a power cut would leave it.
     crash_at: Option<Crash>,
     state_dir: PathBuf,
-    crash: Option<(Objects, Files)>,
+    crash: Option<(Objects, OnTheWay, Files)>,
+    on_the_way: OnTheWay,
+    /// Of all runs.
+    requests_made: u64,
+    /// After one that is delayed, so many puts are lost.
+    puts_lost: u64,
     commits_count: u64,
     /// Every state that this run committed before it stopped, if they are kept.
     commits: Vec<Files>,
@@ -60,7 +72,7 @@ impl Shelf {
     pub(crate) fn begin(&self, state_dir: &Path, faults: Faults, crash_at: Option<Crash>) {
         let mut inner = self.inner();
         (inner.faults, inner.requests, inner.crash_at) = (faults, 0, crash_at);
-        (inner.crash, inner.intrude_at) = (None, None);
+        (inner.crash, inner.intrude_at, inner.puts_lost) = (None, None, 0);
         (inner.commits_count, inner.keeps_commits) = (0, false);
         inner.commits.clear();
         state_dir.clone_into(&mut inner.state_dir);
@@ -72,8 +84,38 @@ impl Shelf {
     }
 
     /// What a crash at the chosen request would have left, if the run came that far.
-    pub(crate) fn take_crash(&self) -> Option<(Objects, Files)> {
+    pub(crate) fn take_crash(&self) -> Option<(Objects, OnTheWay, Files)> {
         self.inner().crash.take()
+    }
+
+    /// Makes the world as a crash left it.
+    pub(crate) fn restore(&self, objects: Objects, on_the_way: OnTheWay) {
+        *self.objects() = objects;
+        self.inner().on_the_way = on_the_way;
+    }
+
+    /// Whether a put may still arrive.
+    pub(crate) fn has_on_the_way(&self) -> bool {
+        !self.inner().on_the_way.is_empty()
+    }
+
+    /// What is still on its way arrives now.
+    pub(crate) fn all_arrive(&self) {
+        self.arrive(u64::MAX);
+    }
+
+    /// Carries out the puts that are due when so many requests were made.
+    fn arrive(&self, made: u64) {
+        let mut objects = self.objects();
+        let mut inner = self.inner();
+        let (due, later) =
+            std::mem::take(&mut inner.on_the_way).into_iter().partition(|(at, ..)| *at <= made);
+        inner.on_the_way = later;
+        let due: OnTheWay = due;
+        for (_, key, object) in due {
+            inner.log.push(format!("    -- {key} arrives"));
+            objects.entry(key).or_insert(object);
+        }
     }
 
     /// Keeps the states that this run commits.
@@ -99,7 +141,7 @@ impl Shelf {
         if is_last {
             let number = inner.commits_count;
             inner.log.push(format!("    -- the process stops behind commit {number}"));
-            inner.crash = Some((objects.clone(), read_folder(state_dir)));
+            inner.crash = Some((objects.clone(), inner.on_the_way.clone(), read_folder(state_dir)));
         }
         if inner.keeps_commits {
             inner.commits.push(read_folder(state_dir));
@@ -123,12 +165,15 @@ impl Shelf {
         let (fate, intrusion) = {
             let mut inner = self.inner();
             inner.requests += 1;
+            inner.requests_made += 1;
             let number = inner.requests;
             let fate = inner.faults.fate(number);
             inner.log.push(format!("    {number}: {what} {key} {fate:?}"));
             let is_time = inner.intrude_at.as_ref().is_some_and(|(at, _)| *at <= number);
             (fate, if is_time { inner.intrude_at.take() } else { None })
         };
+        let made = self.inner().requests_made;
+        self.arrive(made);
         self.crash_point();
         if let Some((_, intrusion)) = intrusion {
             intrusion.await;
@@ -145,7 +190,7 @@ impl Shelf {
         if inner.crash.is_none() && is_it {
             let files = read_folder(&inner.state_dir);
             inner.log.push("    -- the process stops here".to_owned());
-            inner.crash = Some((objects.clone(), files));
+            inner.crash = Some((objects.clone(), inner.on_the_way.clone(), files));
         }
     }
 }
@@ -157,6 +202,8 @@ enum Fate {
     RequestLost,
     ReplyLost,
     Refused,
+    /// A put is carried out later.
+    Delayed,
 }
 
 impl Faults {
@@ -165,14 +212,15 @@ impl Faults {
         if self.one_in == 0 || !draw.is_multiple_of(self.one_in) {
             return Fate::Fine;
         }
-        [Fate::RequestLost, Fate::ReplyLost, Fate::ReplyLost, Fate::Refused][(draw >> 32) as usize % 4]
+        let fates = [Fate::RequestLost, Fate::ReplyLost, Fate::ReplyLost, Fate::Refused, Fate::Delayed];
+        fates[(draw >> 32) as usize % fates.len()]
     }
 }
 
 impl Fate {
     fn before(self) -> Result<(), SinkError> {
         match self {
-            Self::RequestLost => Err(SinkError::Retry("request lost".into())),
+            Self::RequestLost | Self::Delayed => Err(SinkError::Retry("request lost".into())),
             Self::Refused => Err(SinkError::Denied("access denied for a while".into())),
             Self::Fine | Self::ReplyLost => Ok(()),
         }
@@ -187,6 +235,19 @@ impl Fate {
 impl Sink for Shelf {
     async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
         let fate = self.request("put", key).await;
+        let is_lost = {
+            let mut inner = self.inner();
+            let before = inner.puts_lost;
+            inner.puts_lost = before.saturating_sub(1);
+            before > 0
+        };
+        let fate = if is_lost { Fate::RequestLost } else { fate };
+        if fate == Fate::Delayed {
+            let mut inner = self.inner();
+            inner.puts_lost = PUTS_LOST;
+            let due = inner.requests_made + 1 + crate::random::mix(inner.requests_made) % DELAY_MAX;
+            inner.on_the_way.push((due, key.to_owned(), object.clone()));
+        }
         fate.before()?;
         let is_taken = self.objects().contains_key(key);
         if !is_taken {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use livecosmos::key::Partition;
 use livecosmos::rows::{Kind, RowTime, Rows, Schema};
 use livecosmos::source::{Batcher, Intake, Limits, Pass, Resume, Source, SourceError, Start, Stopped};
 use livecosmos_state::{Cursor, SiteId, Tie, Time};
@@ -40,11 +41,16 @@ pub(crate) fn time(seconds: i64) -> Time {
 }
 
 impl Reader {
-    pub(crate) fn new(table: &Table, batch_rows_max: usize, has_tie: bool) -> Self {
+    pub(crate) fn new(
+        table: &Table,
+        batch_rows_max: usize,
+        partition: Option<Partition>,
+        has_tie: bool,
+    ) -> Self {
         let columns = ["SITE", "TIME", "ID", "VALUE"].map(Box::from).into();
         Self {
             table: table.clone(),
-            limits: Limits { batch_rows_max, batch_bytes_max: 1 << 20, group_bytes_max: 1 << 20 },
+            limits: Limits { batch_rows_max, batch_bytes_max: 1 << 20, group_bytes_max: 1 << 20, partition },
             schema: Arc::new(Schema { columns, time: 1, site: Some(0) }),
             has_tie,
         }
@@ -94,7 +100,7 @@ impl Source for Reader {
                 continue;
             }
             let cursor = Cursor::Row { time: at, tie };
-            let batch = batcher.begin_row(slot, &self.schema, &cursor, intake)?;
+            let batch = batcher.begin_row(slot, &self.schema, &cursor, at, intake)?;
             self.push(batch, row);
             batcher.end_row(slot, RowTime { time: at, digits: 0 }, cursor);
         }

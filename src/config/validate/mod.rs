@@ -56,8 +56,8 @@ fn table(document: &Document, tree: TableTree<'_>) -> Checked<TableConfig> {
     let raw = tree.read(document)?;
     let check = Check { document, table: &table, header: name.span() };
 
-    let limits = check.limits(&raw.upload)?;
     let upload = check.upload(&raw.upload)?;
+    let limits = check.limits(&raw.upload, &upload.key)?;
     let poll = check.poll(&raw)?;
     let (time, fold) = check.time(&raw)?;
     let future_tolerance_s = check.future_tolerance_s(&raw.poll)?;
@@ -65,6 +65,7 @@ fn table(document: &Document, tree: TableTree<'_>) -> Checked<TableConfig> {
     let shape = check.shape(&raw, time, (future_tolerance_s, settle_s), limits)?;
     let (source, source_id) = check.source(&raw, &shape)?;
     let sink = check.sink(&raw.sink)?;
+    check.key_fits(raw.upload.key.as_ref(), &upload.key, &sink)?;
     let time_format = raw.time_format.as_ref().map(|format| format.get_ref().as_str());
     let digest = digest::of(&upload.format, &shape, fold, time_format);
     Ok(TableConfig { table, source_id, source, shape, sink, upload, poll, digest })
@@ -76,7 +77,11 @@ fn share_keys(one: &TableConfig, other: &TableConfig) -> bool {
     let prefix = |config: &TableConfig| {
         SiteId::parse("S").ok().map(|site| config.upload.key.prefix(&site, &config.table, &ChainName::LIVE))
     };
-    one.sink.is_same_place(&other.sink) && prefix(one) == prefix(other)
+    let (one_begins, other_begins) = (prefix(one).unwrap_or_default(), prefix(other).unwrap_or_default());
+    let is_below = one_begins.starts_with(&other_begins) || other_begins.starts_with(&one_begins);
+    // What changes before a seq may look like another template's literals.
+    let has_mixed = [one, other].iter().any(|config| !config.upload.key.is_listed_by_seq());
+    one.sink.is_same_place(&other.sink) && (one_begins == other_begins || (has_mixed && is_below))
 }
 
 /// One table being checked.

@@ -9,6 +9,7 @@ use super::super::document::ConfigError;
 use super::super::path::{expand, folder_of};
 use super::super::raw::{RawHttp, RawMethod, RawSink};
 use super::{Check, Checked};
+use crate::key::KeyTemplate;
 use crate::secret::Secret;
 use crate::sink::Settings;
 use crate::sink::http::{HttpSettings, Login, Method};
@@ -27,9 +28,27 @@ impl Check<'_> {
         match &mut settings {
             Settings::S3(settings) => self.s3(&raw.s3, settings)?,
             Settings::Http(settings) => self.http(&raw.http, settings)?,
-            Settings::Local(_) | Settings::Memory => {}
+            Settings::Local(_) | Settings::Memory | Settings::Stdout => {}
         }
         Ok(settings)
+    }
+
+    /// Refuses keys that rows decide, where nobody can look whether they are taken.
+    pub(super) fn key_fits(
+        &self,
+        written: Option<&Spanned<String>>,
+        key: &KeyTemplate,
+        sink: &Settings,
+    ) -> Checked<()> {
+        let can_be_read = !matches!(sink, Settings::Http(_) | Settings::Stdout);
+        match written.filter(|_| !can_be_read && !key.is_listed_by_seq()) {
+            None => Ok(()),
+            Some(written) => Err(self.at(
+                written,
+                "this sink gives nothing back, and whether such a key is taken has to be looked up; use \
+                 key = \"chain\", or tokens that stay the same before {seq}",
+            )),
+        }
     }
 
     fn http(&self, raw: &RawHttp, settings: &mut HttpSettings) -> Checked<()> {

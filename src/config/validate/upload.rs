@@ -122,7 +122,7 @@ impl Check<'_> {
     }
 
     /// Where batches are cut.
-    pub(super) fn limits(&self, raw: &RawUpload) -> Checked<Limits> {
+    pub(super) fn limits(&self, raw: &RawUpload, key: &KeyTemplate) -> Checked<Limits> {
         let batch_rows_max =
             self.number(raw.batch_rows_max.as_ref(), "batch_rows_max", &BATCH_ROWS, BATCH_ROWS_DEFAULT)?;
         let batch_bytes_max =
@@ -136,7 +136,8 @@ impl Check<'_> {
             let span = span.unwrap_or_else(|| self.header.clone());
             return Err(self.document.error(&span, what, "lower the one or raise the other"));
         }
-        Ok(Limits { batch_rows_max, batch_bytes_max, group_bytes_max: memory_bytes_max / GROUPS_PART })
+        let group_bytes_max = memory_bytes_max / GROUPS_PART;
+        Ok(Limits { batch_rows_max, batch_bytes_max, group_bytes_max, partition: key.partition() })
     }
 
     /// When rows are looked for.

@@ -369,7 +369,12 @@ mod tests {
             sites: None,
             future_tolerance_s: 0,
             settle_s: 0,
-            limits: Limits { batch_rows_max: 1000, batch_bytes_max: 1 << 20, group_bytes_max: 1 << 20 },
+            limits: Limits {
+                batch_rows_max: 1000,
+                batch_bytes_max: 1 << 20,
+                group_bytes_max: 1 << 20,
+                partition: None,
+            },
         };
         let mut source = CsvSource::open(Settings { path, delimiter: b',' }, shape).unwrap();
         source.checkpoint_bytes = row.len() as u64 * 30;

@@ -170,7 +170,7 @@ impl Reader<'_> {
         }
         let columns = self.facts.columns;
         let cursor = Cursor::File { file: self.facts.file, offset: row.records.offset() };
-        let rows = self.batcher.begin_row(slot, &columns.schema, &cursor, self.intake)?;
+        let rows = self.batcher.begin_row(slot, &columns.schema, &cursor, time.time, self.intake)?;
         columns.push(row.text, row.bounds, rows);
         self.batcher.end_row(slot, time, cursor);
         Ok(())

@@ -257,7 +257,7 @@ impl<'a> Reading<'a> {
         tie: &Tie,
     ) -> Result<(), Halt> {
         let cursor = Cursor::Row { time: time.time, tie: tie.clone() };
-        let rows = self.batcher.begin_row(slot, schema, &cursor, self.intake)?;
+        let rows = self.batcher.begin_row(slot, schema, &cursor, time.time, self.intake)?;
         record.push_to(rows);
         self.batcher.end_row(slot, time, cursor);
         self.pass.bytes_read += record.bytes() as u64;

@@ -122,7 +122,7 @@ impl Reading<'_> {
             None => {}
         }
         let cursor = Cursor::Row { time: read.time, tie: tie.clone() };
-        let rows = self.batcher.begin_row(slot, &layout.schema, &cursor, self.intake)?;
+        let rows = self.batcher.begin_row(slot, &layout.schema, &cursor, read.time, self.intake)?;
         let held_bytes = rows.value_bytes();
         for (column, role) in layout.roles.iter().enumerate() {
             let stored = row.get_ref(LEADING_COLUMNS + column)?;

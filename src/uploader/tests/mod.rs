@@ -162,7 +162,12 @@ fn shape() -> TableShape {
         sites: None,
         future_tolerance_s: 3600,
         settle_s: 0,
-        limits: Limits { batch_rows_max: 3, batch_bytes_max: 1 << 20, group_bytes_max: 1 << 20 },
+        limits: Limits {
+            batch_rows_max: 3,
+            batch_bytes_max: 1 << 20,
+            group_bytes_max: 1 << 20,
+            partition: None,
+        },
     }
 }
 

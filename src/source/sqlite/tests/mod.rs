@@ -80,7 +80,12 @@ fn shape() -> TableShape {
         sites: None,
         future_tolerance_s: 3_600,
         settle_s: 0,
-        limits: Limits { batch_rows_max: 1_000, batch_bytes_max: 1 << 20, group_bytes_max: 1 << 22 },
+        limits: Limits {
+            batch_rows_max: 1_000,
+            batch_bytes_max: 1 << 20,
+            group_bytes_max: 1 << 22,
+            partition: None,
+        },
     }
 }
 
