@@ -514,6 +514,56 @@ fn an_unknown_table_names_the_likely_one() {
     assert_eq!(config.table("LEVEL1_X").unwrap().table, TableName::parse("LEVEL1_X").unwrap());
 }
 
+#[test]
+fn settings_of_s3_that_contradict_each_other_are_refused_where_they_stand() {
+    let refusal = |lines: &str| {
+        let sink = format!("url = \"s3://my-bucket/raw\"\n[sink.s3]\n{lines}\n");
+        refusal("url = \"file://./out\"\n", &sink)
+    };
+    insta::assert_snapshot!(refusal("kms_key = \"k\""), @r#"[DIR]/config.toml:9:11: kms_key needs encryption = "aws:kms"; set that, or remove it"#);
+    for (lines, place, words) in [
+        ("encryption = \"AES256\"\nbucket_key = true", "10:14", "needs encryption = \"aws:kms\""),
+        ("encryption = \"rot13\"", "9:14", "AES256"),
+        ("storage_class = \"DEEP_ARCHIVE\"", "9:17", "use GLACIER_IR"),
+        ("storage_class = \"COLD\"", "9:17", "with an endpoint"),
+        ("tags = { \"aws:x\" = \"y\" }", "9:10", "AWS's own"),
+        ("tags = { a = \"{site}\" }", "9:14", "known are {table}"),
+        ("lock_mode = \"compliance\"", "9:13", "set lock_for"),
+        ("lock_for = \"30d\"", "9:12", "set lock_mode"),
+        ("lock_mode = \"governance\"\nlock_for = \"1s\"", "10:12", "use 1h"),
+        (
+            "lock_mode = \"governance\"\nlock_for = \"1d\"\nchecksum = \"when-required\"",
+            "9:13",
+            "comes without a checksum",
+        ),
+        ("bucket_owner = \"me\"", "9:16", "12 digits"),
+        ("endpoint = \"https://h\"\naccelerate = true", "10:14", "remove it, or endpoint"),
+        ("endpoint = \"https://h\"\ndual_stack = true", "10:14", "remove it, or endpoint"),
+        ("path_style = true\naccelerate = true", "10:14", "remove it, or path_style"),
+    ] {
+        let message = refusal(lines);
+        assert!(message.contains(&format!("config.toml:{place}")), "{lines}: {message}");
+        assert!(message.contains(words), "{lines}: {message}");
+    }
+}
+
+#[test]
+fn two_tables_that_would_share_keys_are_found_however_each_is_kept() {
+    let table = |name: &str, tag: &str| {
+        format!(
+            "[tables.{name}]\nsite_column = \"S\"\ntime_column = \"T\"\n\
+             sink.s3.tags = {{ kind = \"{tag}\" }}\n"
+        )
+    };
+    let tables = format!("{}{}", table("A", "one"), table("B", "two"));
+    let message = load(&format!(
+        "[source]\nkind = \"csv\"\npath = \"{{table}}.csv\"\n[sink]\nurl = \"s3://b/p\"\n\
+         [upload]\nkey = \"{{site}}/{{seq}}{{ext}}\"\n{tables}"
+    ))
+    .expect_err("both would store under the same keys");
+    assert!(message.contains("would store under the same keys"), "{message}");
+}
+
 /// The example of the project, as it is shipped.
 const EXAMPLE: &str = include_str!("../config.example.toml");
 

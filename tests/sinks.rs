@@ -8,7 +8,13 @@ mod bucket;
 mod contract;
 #[path = "sinks/folder.rs"]
 mod folder;
+#[path = "sinks/kept.rs"]
+mod kept;
+#[path = "sinks/matrix.rs"]
+mod matrix;
 #[path = "sinks/objects.rs"]
 mod objects;
+#[path = "sinks/reached.rs"]
+mod reached;
 #[path = "sinks/stdout.rs"]
 mod stdout;

@@ -79,9 +79,41 @@ pub(crate) struct RawS3 {
     pub(crate) path_style: Option<bool>,
     pub(crate) profile: Option<Spanned<String>>,
     pub(crate) checksum: Option<Spanned<String>>,
+    pub(crate) encryption: Option<Spanned<RawEncryption>>,
+    pub(crate) kms_key: Option<Spanned<String>>,
+    pub(crate) bucket_key: Option<Spanned<bool>>,
+    pub(crate) storage_class: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) tags: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub(crate) lock_mode: Option<Spanned<RawLockMode>>,
+    pub(crate) lock_for: Option<Spanned<HumanDuration>>,
+    pub(crate) requester_pays: Option<bool>,
+    pub(crate) bucket_owner: Option<Spanned<String>>,
+    pub(crate) accelerate: Option<Spanned<bool>>,
+    pub(crate) dual_stack: Option<Spanned<bool>>,
+    pub(crate) ca: Option<Spanned<String>>,
     pub(crate) allow_http: Option<bool>,
     pub(crate) connect_timeout: Option<Spanned<HumanDuration>>,
     pub(crate) request_timeout: Option<Spanned<HumanDuration>>,
+}
+
+/// Encryption by the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) enum RawEncryption {
+    #[serde(rename = "AES256")]
+    Aes256,
+    #[serde(rename = "aws:kms")]
+    Kms,
+}
+
+/// Who may lift a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawLockMode {
+    #[serde(alias = "GOVERNANCE")]
+    Governance,
+    #[serde(alias = "COMPLIANCE")]
+    Compliance,
 }
 
 /// How an HTTP endpoint is reached; read where `url` begins with `https://`.

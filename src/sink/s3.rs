@@ -6,13 +6,18 @@
 //! S3 answers 412 to a put with `If-None-Match: *` on a taken key. Some servers ignore that header and
 //! overwrite, so [`Sink::probe`] tries it once, and where it does not hold each put looks first.
 
+mod answer;
 mod checks;
 mod client;
 mod error;
+mod keeping;
+mod rights;
+mod trust;
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, ConfigLoader};
@@ -20,14 +25,17 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Config;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::ChecksumAlgorithm;
+use aws_sdk_s3::types::{ChecksumAlgorithm, RequestPayer};
 use bytes::Bytes;
 
 use super::settings::{Checksum, S3Settings};
 use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
+use crate::clock::{Clock, SystemClock};
 use checks::{Echo, WholeList};
 use client::Timeouts;
 use error::{Place, is_damage, is_no_such_key, status};
+pub use keeping::{Encryption, Keeping, Lock, LockMode, StorageClass, Tags};
+use rights::Right;
 
 /// The key that [`Sink::probe`] tries create-if-absent on, after the prefix.
 const PROBE_KEY: &str = ".livecosmos/probe";
@@ -40,13 +48,19 @@ const PAGE_KEYS_MAX: usize = 1000;
 const PAGE_KEYS_MIN: usize = 32;
 
 /// A bucket, or what is below a prefix of one.
-#[derive(Debug)]
 pub struct S3Sink {
     client: Client,
     bucket: String,
     /// Empty, or ends with a slash.
     prefix: String,
     checksum: Option<ChecksumAlgorithm>,
+    keeping: Keeping,
+    /// Who pays for what is asked for, if not the bucket's owner.
+    payer: Option<RequestPayer>,
+    /// The account that the bucket must belong to.
+    owner: Option<String>,
+    /// From which a lock's end is reckoned.
+    clock: Arc<dyn Clock>,
     look_first: AtomicBool,
     timeouts: Timeouts,
     /// What is wrong with an object that the server stored other than it was sent. Nothing is done after
@@ -61,14 +75,20 @@ impl S3Sink {
     /// # Errors
     /// [`SinkError::Fatal`] where no region is known or the endpoint cannot be used.
     pub async fn open(settings: &S3Settings) -> Result<Self, SinkError> {
-        Self::open_with(settings, aws_config::defaults(BehaviorVersion::latest())).await
+        let loader = aws_config::defaults(BehaviorVersion::latest());
+        Self::open_with(settings, loader, Arc::new(SystemClock)).await
     }
 
-    /// As [`S3Sink::open`], with credentials and files from `loader` instead of this machine's.
+    /// As [`S3Sink::open`], with credentials and files from `loader` and the time of `clock` instead of this
+    /// machine's.
     ///
     /// # Errors
     /// As [`S3Sink::open`].
-    pub async fn open_with(settings: &S3Settings, loader: ConfigLoader) -> Result<Self, SinkError> {
+    pub async fn open_with(
+        settings: &S3Settings,
+        loader: ConfigLoader,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SinkError> {
         let connected = client::connect(settings, loader).await?;
         let slash = if settings.prefix.is_empty() { "" } else { "/" };
         Ok(Self {
@@ -76,6 +96,10 @@ impl S3Sink {
             bucket: settings.bucket.clone(),
             prefix: format!("{}{slash}", settings.prefix),
             checksum: algorithm(settings.checksum),
+            keeping: settings.keeping.clone(),
+            payer: settings.requester_pays.then_some(RequestPayer::Requester),
+            owner: settings.bucket_owner.clone(),
+            clock,
             look_first: AtomicBool::new(false),
             timeouts: connected.timeouts,
             damage: OnceLock::new(),
@@ -84,13 +108,17 @@ impl S3Sink {
     }
 
     fn put_request(&self, key: &str, bytes: ByteStream) -> PutObjectFluentBuilder {
-        self.client
+        let request = self
+            .client
             .put_object()
             .bucket(&self.bucket)
+            .set_request_payer(self.payer.clone())
+            .set_expected_bucket_owner(self.owner.clone())
             .key(format!("{}{key}", self.prefix))
             .if_none_match("*")
             .set_checksum_algorithm(self.checksum.clone())
-            .body(bytes)
+            .body(bytes);
+        self.keeping.ask(request, self.clock.now())
     }
 
     /// Sends one conditional put; what is there already is an outcome, not an error.
@@ -105,7 +133,8 @@ impl S3Sink {
             Ok(_) => Ok(PutOutcome::Stored),
             Err(error) if status(&error) == Some(412) => Ok(PutOutcome::Exists),
             Err(error) => {
-                let explained = self.place.explain(&format!("store '{}{key}'", self.prefix), &error);
+                let explained =
+                    self.place.explain(&format!("store '{}{key}'", self.prefix), Right::Write, &error);
                 if is_damage(&error) {
                     self.damage.get_or_init(|| explained.clone());
                 }
@@ -149,11 +178,17 @@ impl Sink for S3Sink {
         key::check(key)?;
         self.check_undamaged()?;
         let action = format!("read '{}{key}'", self.prefix);
-        let request = self.client.get_object().bucket(&self.bucket).key(format!("{}{key}", self.prefix));
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .set_request_payer(self.payer.clone())
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(format!("{}{key}", self.prefix));
         let found = match request.send().await {
             Ok(found) => found,
             Err(error) if is_no_such_key(&error) => return Ok(None),
-            Err(error) => return Err(self.place.explain(&action, &error)),
+            Err(error) => return Err(self.place.explain(&action, Right::Read, &error)),
         };
         let facts = self.facts(key, found.metadata.unwrap_or_default())?;
         let length = found.content_length;
@@ -180,6 +215,8 @@ impl Sink for S3Sink {
                 .client
                 .list_objects_v2()
                 .bucket(&self.bucket)
+                .set_request_payer(self.payer.clone())
+                .set_expected_bucket_owner(self.owner.clone())
                 .prefix(format!("{}{prefix}", self.prefix))
                 .max_keys(page_keys(keys_max - keys.len()))
                 .set_start_after(start_after(prefix, from).map(|key| format!("{}{key}", self.prefix)))
@@ -189,7 +226,7 @@ impl Sink for S3Sink {
                 .interceptor(WholeList)
                 .send()
                 .await
-                .map_err(|error| self.place.explain(&action, &error))?;
+                .map_err(|error| self.place.explain(&action, Right::List, &error))?;
             let found = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(&self.prefix));
             keys.extend(found.filter(|key| *key >= from && !key::is_own(key)).map(str::to_owned));
             page_after = page.next_continuation_token().map(str::to_owned);
@@ -237,11 +274,24 @@ impl S3Sink {
     /// User metadata of an object; `None` where there is no object.
     async fn metadata(&self, key: &str) -> Result<Option<HashMap<String, String>>, SinkError> {
         let full = format!("{}{key}", self.prefix);
-        match self.client.head_object().bucket(&self.bucket).key(&full).send().await {
+        let request = self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .set_request_payer(self.payer.clone())
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(&full);
+        match request.send().await {
             Ok(found) => Ok(Some(found.metadata.unwrap_or_default())),
             Err(error) if status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(self.place.explain(&format!("look at '{full}'"), &error)),
+            Err(error) => Err(self.place.explain(&format!("look at '{full}'"), Right::Read, &error)),
         }
+    }
+}
+
+impl fmt::Debug for S3Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("S3Sink").field(&self.place).finish()
     }
 }
 

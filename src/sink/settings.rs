@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::http::HttpSettings;
+use super::s3::Keeping;
 
 /// Which sink, and how it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,7 @@ pub enum Settings {
 /// How a bucket is reached. Credentials are no part of it: they come from where every AWS tool finds
 /// them (environment, shared files, web identity, container, instance).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own in the configuration")]
 pub struct S3Settings {
     /// Name of the bucket.
     pub bucket: String,
@@ -38,6 +40,18 @@ pub struct S3Settings {
     pub profile: Option<String>,
     /// The checksum sent with each object.
     pub checksum: Checksum,
+    /// How each object is kept.
+    pub keeping: Keeping,
+    /// Pays for each request itself, where the bucket's owner wants that.
+    pub requester_pays: bool,
+    /// The account that the bucket must belong to, by its number.
+    pub bucket_owner: Option<String>,
+    /// Goes by the nearest entrance of AWS's own network.
+    pub accelerate: bool,
+    /// Goes by names that have IPv6 addresses too.
+    pub dual_stack: bool,
+    /// A PEM file of the certificates by which the server's is checked; `None` for this machine's.
+    pub ca: Option<PathBuf>,
     /// Allows plain HTTP to another machine.
     pub allow_http: bool,
     /// Longest wait for a connection.
@@ -75,6 +89,19 @@ impl InvalidSettings {
 }
 
 impl Settings {
+    /// Whether an object of the one would meet an object of the other under the same key, however each is
+    /// reached or kept.
+    #[must_use]
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::S3(one), Self::S3(other)) => {
+                let place = |s3: &S3Settings| (s3.endpoint.clone(), s3.bucket.clone(), s3.prefix.clone());
+                place(one) == place(other)
+            }
+            _ => self == other,
+        }
+    }
+
     /// Reads a URL: `file:///absolute`, `file://./relative` to `base`, `s3://bucket/prefix`, `https://host/path`,
     /// `-` for stdout or `memory:`.
     ///
@@ -150,6 +177,12 @@ impl S3Settings {
             path_style: None,
             profile: None,
             checksum: Checksum::default(),
+            keeping: Keeping::default(),
+            requester_pays: false,
+            bucket_owner: None,
+            accelerate: false,
+            dual_stack: false,
+            ca: None,
             allow_http: false,
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_mins(1),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_sdk_s3::config::Credentials;
+use livecosmos::clock::{Clock, SystemClock};
 use livecosmos::sink::s3::S3Sink;
 use livecosmos::sink::{Checksum, PutOutcome, S3Settings, Settings, Sink, SinkError};
 
@@ -30,8 +31,13 @@ pub(crate) fn settings(endpoint: &str, bucket: &str, prefix: &str) -> S3Settings
 
 /// Opens a sink with the keys of `client`, and nothing from this machine's environment.
 pub(crate) async fn open(settings: &S3Settings, client: &S3Client) -> S3Sink {
+    open_at(settings, client, Arc::new(SystemClock)).await
+}
+
+/// As [`open`], at the time of `clock`.
+pub(crate) async fn open_at(settings: &S3Settings, client: &S3Client, clock: Arc<dyn Clock>) -> S3Sink {
     let keys = Credentials::new(&client.access_key, &client.secret_key, None, None, "test");
-    S3Sink::open_with(settings, loader().credentials_provider(keys))
+    S3Sink::open_with(settings, loader().credentials_provider(keys), clock)
         .await
         .expect("a sink opens without a server")
 }
@@ -116,7 +122,8 @@ async fn without_credentials_the_places_that_were_searched_are_named() {
         .build();
     let chain = aws_config::meta::credentials::CredentialsProviderChain::first_try("Profile", none);
     let settings = settings("http://127.0.0.1:9", "b", "");
-    let sink = S3Sink::open_with(&settings, loader().credentials_provider(chain)).await.expect("opened");
+    let loader = loader().credentials_provider(chain);
+    let sink = S3Sink::open_with(&settings, loader, Arc::new(SystemClock)).await.expect("opened");
     let error = sink.probe().await.expect_err("there are no credentials");
     assert_eq!(kind(&error), "denied", "{error}");
     assert_eq!(

@@ -14,6 +14,8 @@ pub mod authority;
 pub mod clock;
 pub mod daemon;
 pub mod database;
+pub mod encrypted;
+pub mod forward_proxy;
 pub mod front;
 pub mod garage;
 pub mod http;

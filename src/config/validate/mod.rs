@@ -2,6 +2,7 @@
 
 mod columns;
 mod oracle;
+mod s3;
 mod secret;
 mod server;
 mod shape;
@@ -81,7 +82,7 @@ fn share_keys(one: &TableConfig, other: &TableConfig) -> bool {
     let is_below = one_begins.starts_with(&other_begins) || other_begins.starts_with(&one_begins);
     // What changes before a seq may look like another template's literals.
     let has_mixed = [one, other].iter().any(|config| !config.upload.key.is_listed_by_seq());
-    one.sink == other.sink && (one_begins == other_begins || (has_mixed && is_below))
+    one.sink.is_same_place(&other.sink) && (one_begins == other_begins || (has_mixed && is_below))
 }
 
 /// One table being checked.

@@ -7,14 +7,14 @@ use toml::Spanned;
 
 use super::super::document::ConfigError;
 use super::super::path::{expand, folder_of};
-use super::super::raw::{RawHttp, RawMethod, RawS3, RawSink};
+use super::super::raw::{RawHttp, RawMethod, RawSink};
 use super::{Check, Checked};
 use crate::key::KeyTemplate;
 use crate::secret::Secret;
+use crate::sink::Settings;
 use crate::sink::http::{HttpSettings, Login, Method};
-use crate::sink::{InvalidSettings, S3Settings, Settings};
 
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
+pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
 impl Check<'_> {
     /// Which sink the section names.
@@ -49,36 +49,6 @@ impl Check<'_> {
                  key = \"chain\", or tokens that stay the same before {seq}",
             )),
         }
-    }
-
-    fn s3(&self, raw: &RawS3, settings: &mut S3Settings) -> Checked<()> {
-        if let Some(endpoint) = &raw.endpoint {
-            self.refuse_credentials(endpoint)?;
-            let url = endpoint.get_ref();
-            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-            if host.is_none_or(str::is_empty) {
-                return Err(
-                    self.at(endpoint, format!("'{url}' is no endpoint; write it as \"https://host:port\""))
-                );
-            }
-        }
-        if let Some(checksum) = &raw.checksum {
-            settings.checksum =
-                checksum.get_ref().parse().map_err(|error: InvalidSettings| self.at(checksum, error))?;
-        }
-        settings.endpoint = self.text(raw.endpoint.as_ref(), "endpoint")?;
-        settings.region = self.text(raw.region.as_ref(), "region")?;
-        settings.profile = self.text(raw.profile.as_ref(), "profile")?;
-        settings.path_style = raw.path_style;
-        settings.allow_http = raw.allow_http.unwrap_or(false);
-        let (connect, request) = (raw.connect_timeout.as_ref(), raw.request_timeout.as_ref());
-        settings.connect_timeout =
-            self.duration(connect, "connect_timeout", &TIMEOUT, settings.connect_timeout)?;
-        settings.attempt_timeout =
-            self.duration(request, "request_timeout", &TIMEOUT, settings.attempt_timeout)?;
-        // What comes before the request, such as finding credentials, has half as long.
-        settings.operation_timeout = settings.attempt_timeout * 3 / 2;
-        Ok(())
     }
 
     fn http(&self, raw: &RawHttp, settings: &mut HttpSettings) -> Checked<()> {
@@ -130,7 +100,7 @@ impl Check<'_> {
     }
 
     /// Refuses a URL with a user or password in it, without repeating it (I9).
-    fn refuse_credentials(&self, url: &Spanned<String>) -> Checked<()> {
+    pub(super) fn refuse_credentials(&self, url: &Spanned<String>) -> Checked<()> {
         if !holds_credentials(url.get_ref()) {
             return Ok(());
         }

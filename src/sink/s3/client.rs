@@ -13,6 +13,7 @@ use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumVa
 
 use super::checks::{Encrypted, check_encrypted};
 use super::error::Place;
+use super::trust::client_trusting;
 use crate::sink::SinkError;
 use crate::sink::settings::{Checksum, S3Settings};
 
@@ -83,20 +84,26 @@ pub(super) async fn connect(settings: &S3Settings, loader: ConfigLoader) -> Resu
     }
     let config = loader.load().await;
     let place = Place::new(settings, config.endpoint_url());
-    Ok(Connected { client: client(settings, &config), timeouts, place })
+    Ok(Connected { client: client(settings, &config)?, timeouts, place })
 }
 
-fn client(settings: &S3Settings, config: &SdkConfig) -> Client {
+fn client(settings: &S3Settings, config: &SdkConfig) -> Result<Client, SinkError> {
     let path_style = settings.path_style.unwrap_or(config.endpoint_url().is_some());
     let mut builder = Builder::from(config)
         .force_path_style(path_style)
+        .accelerate(settings.accelerate)
+        .use_dual_stack(settings.dual_stack)
         .interceptor(Encrypted { allow_http: settings.allow_http });
     if settings.checksum == Checksum::WhenRequired {
         builder = builder
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
     }
-    Client::from_conf(builder.build())
+    // For the bucket alone: where credentials come from is another server.
+    if let Some(ca) = &settings.ca {
+        builder = builder.http_client(client_trusting(ca)?);
+    }
+    Ok(Client::from_conf(builder.build()))
 }
 
 async fn region(settings: &S3Settings) -> Result<String, SinkError> {
