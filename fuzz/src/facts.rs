@@ -52,9 +52,10 @@ fn check_word(word: &str) {
     let table = livecosmos_state::TableName::parse("COSMOS.LEVEL1_T").expect("a table's name");
     let template = KeyTemplate::parse(word).unwrap_or_default();
     if let Some((site, chain, seq)) = template.place_of(&table, word) {
-        let begins = match template.is_listed_by_seq() {
-            true => template.stem(&site, &table, &chain, seq),
-            false => template.common_prefix(&table, Some(&site)),
+        let begins = if template.is_listed_by_seq() {
+            template.stem(&site, &table, &chain, seq)
+        } else {
+            template.common_prefix(&table, Some(&site))
         };
         assert!(word.starts_with(&begins), "{word} and {begins}");
     }

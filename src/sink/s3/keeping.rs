@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_lock_ends_so_long_after_the_put() {
-        let lock = Lock { mode: LockMode::Compliance, lock_for: Duration::from_secs(86_400) };
+        let lock = Lock { mode: LockMode::Compliance, lock_for: Duration::from_hours(24) };
         let now = Time::new(1_735_689_600, 999_999_999).expect("a time of 2025");
         assert_eq!(lock.end(now), DateTime::from_secs(1_735_776_000));
     }
