@@ -118,6 +118,12 @@ fn check_tokens(head: &[Part], rest: &[Part]) -> Result<(), InvalidTemplate> {
             "the tokens of the key template may take more than {CHANGING_BYTES_MAX} bytes; leave some out"
         )));
     }
+    if !tokens(rest).any(|token| token == Token::Seq || token.is_time()) {
+        return Err(refused(
+            "the key template has neither {seq} nor a time such as {to_ms}, so the end of a chain could not be found; \
+             write '{to_ms}-{md5}', or end it in '{seq}{ext}'",
+        ));
+    }
     Ok(())
 }
 

@@ -68,6 +68,7 @@ fn a_refused_template_says_what_to_write() {
     insta::assert_snapshot!(refusal("date={date}/{site}/{seq}{ext}"), @"{site} of the key template stands behind {date}, which changes from object to object, so a site could not be listed by itself; put {site} before it");
     insta::assert_snapshot!(refusal("{site}/{live_table}{ext}"), @"the key template has neither {seq} nor a digest such as {md5}, so two objects could share a key; end it in '{seq}{ext}'");
     insta::assert_snapshot!(refusal("{site}/{from}-{to}{ext}"), @"the key template has neither {seq} nor a digest such as {md5}, so two objects could share a key; end it in '{seq}{ext}'");
+    insta::assert_snapshot!(refusal("{site}/{sha256}{ext}"), @"the key template has neither {seq} nor a time such as {to_ms}, so the end of a chain could not be found; write '{to_ms}-{md5}', or end it in '{seq}{ext}'");
     insta::assert_snapshot!(refusal("{seq}/{site}{ext}"), @"{site} of the key template stands behind {seq}, which changes from object to object, so a site could not be listed by itself; put {site} before it");
     insta::assert_snapshot!(refusal("{site}/{seq}/{seq}{ext}"), @"the key template has {ext} before its end, or {seq} more than once; end it in '{seq}{ext}'");
     insta::assert_snapshot!(refusal("{site}/{ext}/{seq}"), @"the key template has {ext} before its end, or {seq} more than once; end it in '{seq}{ext}'");
@@ -75,7 +76,7 @@ fn a_refused_template_says_what_to_write() {
     insta::assert_snapshot!(refusal("{site}-{seq}"), @"two tokens of the key template are not parted by a '/'; two places could share a key, so put one between");
     insta::assert_snapshot!(refusal("{site}/{from}{to}-{seq}"), @"it cannot be seen where {from} of the key template ends; put one of / _ - . = + ! , @ behind it");
     insta::assert_snapshot!(refusal("{site}/{last}x{seq}"), @"it cannot be seen where {last} of the key template ends; put one of / _ - . = + ! , @ behind it");
-    insta::assert_snapshot!(refusal("{site}/{md5}-00000000000000000001"), @"the key template has 20 digits in a row, which looks like a seq; shorten them");
+    insta::assert_snapshot!(refusal("{site}/{to_ms}-{md5}-00000000000000000001"), @"the key template has 20 digits in a row, which looks like a seq; shorten them");
     insta::assert_snapshot!(refusal("{site}/{sha256}{sha256}{sha256}{sha256}{sha256}{sha256}"), @"the tokens of the key template may take more than 320 bytes; leave some out");
     insta::assert_snapshot!(refusal("a/{prefix}/{site}/{seq}"), @"{prefix} is that of the sink's url, which begins each key; write it as '{prefix}/' at the beginning, or not at all");
     insta::assert_snapshot!(refusal("{site/{seq}"), @"the key template has an unknown token '{site/{seq}'; known are {site}, {table}, {live_table}, {chain}, {seq}, {from}, {from_ms}, {to}, {to_ms}, {first}, {last}, {date}, {year}, {month}, {day}, {hour}, {md5}, {sha256}, {ext}");
@@ -121,13 +122,13 @@ fn each_token_has_a_value_that_a_path_can_hold() {
     let key = key_between(all, &ChainName::LIVE, 7, "2025-01-02T22:30:00Z", "2025-01-02T22:59:59.000250Z");
     insta::assert_snapshot!(key, @"ALIC1/COSMOS.LEVEL1_SOILMET_30MIN/live/2025/01/02/22/20250102T223000Z_1735857000000_20250102T225959000250Z_1735858799000_20250102T223000Z_20250102T225959000250Z/00000000000000000007.ndjson");
     let digest = key_between(
-        "{site}/{sha256}{ext}",
+        "{site}/{to_ms}-{sha256}{ext}",
         &ChainName::LIVE,
         7,
         "2025-01-02T22:30:00Z",
         "2025-01-02T22:30:00Z",
     );
-    insta::assert_snapshot!(digest, @"ALIC1/ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad.ndjson");
+    insta::assert_snapshot!(digest, @"ALIC1/1735857000000-ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad.ndjson");
 }
 
 #[test]

@@ -83,6 +83,11 @@ impl Token {
         matches!(self, Self::Md5 | Self::Sha256)
     }
 
+    /// Whether it tells when the rows are.
+    pub(super) fn is_time(self) -> bool {
+        matches!(self, Self::From | Self::FromMs | Self::To | Self::ToMs | Self::First | Self::Last)
+    }
+
     /// The part of time that it names.
     pub(super) fn partition(self) -> Option<Partition> {
         match self {

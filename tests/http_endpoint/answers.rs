@@ -100,6 +100,14 @@ fn a_conflict_that_is_not_explained_holds_up_the_site_and_nothing_is_lost() {
     assert_eq!(server.requests().len(), before + 1, "only what was held up is sent");
 }
 
+/// Plays each case on a thread of its own: they wait more than they work.
+fn at_once<C: Send>(cases: impl IntoIterator<Item = C>, play: impl Fn(C) + Sync) {
+    std::thread::scope(|scope| {
+        let play = &play;
+        cases.into_iter().for_each(|case| drop(scope.spawn(move || play(case))));
+    });
+}
+
 /// Rows of the requests that were answered with success.
 fn taken(requests: &Mutex<Vec<String>>) -> Vec<String> {
     let mut taken = requests.lock().expect("no thread panics").clone();
@@ -173,13 +181,14 @@ fn what_passes_by_itself_is_tried_again_within_a_run() {
 
 #[test]
 fn who_is_refused_is_told_so_and_nothing_is_put_aside() {
-    for (status, code, words) in [
+    let cases = [
         (401, 77, "[sink.http]"),
         (403, 77, "may not store"),
         (404, 69, "check url"),
         (405, 69, "check url"),
         (415, 69, "format"),
-    ] {
+    ];
+    at_once(cases, |(status, code, words)| {
         let server = Scripted::start(move |_| answer(status, &[], "no\u{7}, not\nyou"));
         let workdir = sending(&format!("{}/rows?key=hunter2", server.url()), "");
         add_rows(&workdir, 0, 3);
@@ -187,30 +196,32 @@ fn who_is_refused_is_told_so_and_nothing_is_put_aside() {
         assert!(said.contains(words) && said.contains("(no, not you)"), "{status}: {said}");
         assert!(!said.contains("hunter2"), "{said}");
         assert!(!workdir.state_dir().join("MET.quarantine.ndjson").exists(), "{status}");
-    }
+    });
 }
 
 #[test]
 fn a_redirect_is_followed_within_the_server_and_not_to_another() {
     let elsewhere = Scripted::start(|_| answer(200, &[], ""));
-    let target = elsewhere.url();
-    let server = Scripted::start(move |request| match request.target() {
-        "/old" => answer(308, &[("location", "/new")], ""),
-        "/away" => answer(307, &[("location", &target)], ""),
-        "/moved" => answer(302, &[("location", "/new")], ""),
-        "/round" => answer(307, &[("location", "/round")], ""),
-        _ => answer(200, &[], ""),
-    });
-    for (path, code, requests) in [("old", 0, 2), ("away", 69, 1), ("moved", 69, 1), ("round", 69, 4)] {
-        let before = server.requests().len();
-        let workdir = sending(&format!("{}/{path}", server.url()), "bearer = \"secret-token\"");
-        workdir.append("met.csv", "A,2026-01-01 00:00:00,0.50\n");
-        let said = once(&workdir).run().expect_code(code).stderr;
-        let sent = server.requests().len() - before;
-        // A run tries again what may pass by itself.
-        assert!(sent >= requests && sent.is_multiple_of(requests), "{path}: {sent} requests, {said}");
-        assert!(!said.contains("secret-token"), "{said}");
-    }
+    at_once(
+        [("old", 0, 2), ("away", 69, 1), ("moved", 69, 1), ("round", 69, 4)],
+        |(path, code, requests)| {
+            let target = elsewhere.url();
+            let server = Scripted::start(move |request| match request.target() {
+                "/old" => answer(308, &[("location", "/new")], ""),
+                "/away" => answer(307, &[("location", &target)], ""),
+                "/moved" => answer(302, &[("location", "/new")], ""),
+                "/round" => answer(307, &[("location", "/round")], ""),
+                _ => answer(200, &[], ""),
+            });
+            let workdir = sending(&format!("{}/{path}", server.url()), "bearer = \"secret-token\"");
+            workdir.append("met.csv", "A,2026-01-01 00:00:00,0.50\n");
+            let said = once(&workdir).run().expect_code(code).stderr;
+            let sent = server.requests().len();
+            // A run tries again what may pass by itself.
+            assert!(sent >= requests && sent.is_multiple_of(requests), "{path}: {sent} requests, {said}");
+            assert!(!said.contains("secret-token"), "{said}");
+        },
+    );
     assert_eq!(elsewhere.requests().len(), 0, "rows and token stay with the server they are for");
 }
 

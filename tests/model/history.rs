@@ -109,8 +109,6 @@ pub(crate) struct History {
     next_id: i64,
     /// The daemon that ran last.
     ran_last: Option<usize>,
-    /// A daemon ran with a state that is behind the sink by more than a crash.
-    pub(crate) had_older_state: bool,
     /// Rows whose older versions may or may not have been seen.
     pub(crate) changed: BTreeSet<i64>,
     /// Backfills asked for so far: each has a name that no other had.
@@ -136,7 +134,6 @@ impl History {
             watch: Arc::new(Watch { true_s: AtomicI64::new(NOW_S), wrong_by_s: AtomicI64::new(0) }),
             next_id: 0,
             ran_last: None,
-            had_older_state: false,
             changed: BTreeSet::new(),
             backfills: 0,
             log: Vec::new(),
@@ -241,7 +238,6 @@ impl History {
     fn a_state_is_lost_or_rolled_back(&mut self) {
         let which = self.draw_daemon(2);
         self.forget_what_was_tried();
-        self.had_older_state = true;
         let daemon = &self.daemons[which];
         let at = usize::try_from(self.random.below(daemon.past.len() as u64)).expect("an index");
         if self.kind.has_receiver && daemon.past[at].is_empty() {
@@ -327,7 +323,6 @@ impl History {
         self.say(format!("daemon {} has its turn", 1 - which));
         self.tally.add("turns of both", 1);
         self.turn_to(1 - which);
-        self.had_older_state = true;
         self.rows_appear();
         let other = self.open(1 - which);
         self.round(&other).await;
@@ -343,7 +338,6 @@ impl History {
     fn turn_to(&mut self, which: usize) {
         if self.ran_last.replace(which).is_some_and(|last| last != which) {
             self.forget_what_was_tried();
-            self.had_older_state = true;
         }
     }
 
@@ -432,6 +426,8 @@ impl History {
     }
 
     async fn ask_for_rows(&mut self, window: Window) -> Result<(), String> {
+        // No network keeps a request until an operator asks for what it may have lost.
+        self.shelf.all_arrive();
         self.shelf.begin(&self.daemons[0].state_dir, Faults::default(), None);
         let uploader = self.open(0);
         for (site, known) in uploader.state().sites {

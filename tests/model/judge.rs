@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use livecosmos::sink::Object;
 
 use crate::history::History;
-use crate::kind::BY_DIGEST;
 use crate::table::site_id;
 
 /// A row in one version: its site, its number if rows have one, and its value.
@@ -27,18 +26,11 @@ impl History {
         let count = |rows: &BTreeMap<Version, usize>, row: &Version| rows.get(row).copied().unwrap_or(0);
         let lost: Vec<_> = due.iter().filter(|(row, due)| count(&stored, row) < **due).collect();
         let doubled: Vec<_> = stored.iter().filter(|(row, stored)| **stored > count(&due, row)).collect();
-        // What a key does not tell, an older state does not find.
-        let doubled = if self.may_double() { Vec::new() } else { doubled };
         if lost.is_empty() && doubled.is_empty() {
             return Ok(());
         }
         let message = format!("lost (site, id, value): {lost:?}; doubled: {doubled:?}");
         Err(self.told(&message))
-    }
-
-    /// A digest alone in the keys: rows are stored once after crashes, at least once after an older state.
-    fn may_double(&self) -> bool {
-        self.kind.key == BY_DIGEST && self.had_older_state
     }
 
     /// Every row lies in the part of time that its key names.

@@ -6,11 +6,8 @@ use livecosmos::uploader::Lookback;
 use crate::history::DAY_S;
 use crate::random::Random;
 
-/// Keys that tell neither place nor time.
-pub(crate) const BY_DIGEST: &str = "{site}/{sha256}{ext}";
-
 /// Presets and templates of each promise.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 7] = [
     "chain",
     "chain",
     "hive",
@@ -18,7 +15,6 @@ const KEYS: [&str; 8] = [
     "{site}/{from}/{seq}{ext}",
     "{site}/{seq}-{md5}",
     "{site}/{year}/{month}/{day}/{hour}/{seq}.x",
-    BY_DIGEST,
 ];
 
 /// Settings that are drawn once.
