@@ -287,7 +287,7 @@ impl History {
         let mut took_turns = false;
         for _ in 0..rounds {
             self.round(&uploader).await;
-            let may_turn = self.kind.late != Late::AskedFor && intrude_at.is_none();
+            let may_turn = !self.has_one_daemon() && intrude_at.is_none();
             if may_turn && self.random.once_in(4) {
                 self.the_other_has_its_turn(which).await?;
                 took_turns = true;
