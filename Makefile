@@ -49,7 +49,7 @@ torture: test-servers ## kill, cut and race it for a long time (release build, t
 	cargo test --release --test syscalls -- --ignored --nocapture
 
 torture-short: export LIVECOSMOS_KILLS = 100
-torture-short: export LIVECOSMOS_HISTORIES = 5000
+torture-short: export LIVECOSMOS_HISTORIES = 3000
 torture-short: export LIVECOSMOS_POWER_CUTS = 20
 torture-short: export LIVECOSMOS_FULL_DISKS = 8
 torture-short: export LIVECOSMOS_STOPS = 8
