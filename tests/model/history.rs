@@ -32,6 +32,8 @@ pub(crate) const DAY_S: i64 = 86_400;
 const CATCH_UP_AFTER_S: i64 = DAY_S;
 /// Passes in which a daemon that nothing disturbs comes to its end.
 const CALM_ROUNDS_MAX: u32 = 12;
+/// The same to a receiver, which tells an older state of one object a pass.
+const CALM_ROUNDS_MAX_TO_RECEIVER: u32 = 200;
 
 /// What happened, for the sum of all histories.
 #[derive(Debug, Default, Clone)]
@@ -397,11 +399,12 @@ impl History {
         self.say(format!("daemon {which} comes to its end"));
         self.shelf.begin(&self.daemons[which].state_dir, Faults::default(), None);
         let uploader = self.open(which);
+        let most = if self.kind.has_receiver { CALM_ROUNDS_MAX_TO_RECEIVER } else { CALM_ROUNDS_MAX };
         let mut rounds = 0;
         while self.round(&uploader).await {
             rounds += 1;
             self.watch.go_on(700);
-            if rounds == CALM_ROUNDS_MAX {
+            if rounds == most {
                 return Err(self.told("it does not come to its end"));
             }
         }

@@ -25,10 +25,7 @@ impl Receiver {
 #[async_trait]
 impl Sink for Receiver {
     async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
-        let outcome = self.shelf.put(key, object).await;
-        // A request is carried out before its repetition is.
-        self.shelf.all_arrive();
-        let outcome = outcome?;
+        let outcome = self.shelf.put(key, object).await?;
         if outcome == PutOutcome::Stored {
             return Ok(outcome);
         }
