@@ -1,5 +1,6 @@
 //! Follows tables for ever, or once: opens what each needs, polls, drains, tells systemd.
 
+mod budgets;
 mod command;
 mod fills;
 mod rebuild;
@@ -19,10 +20,10 @@ use tokio::task::JoinSet;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::TableConfig;
 use crate::exit::Exit;
-use crate::progress::Progress;
 use crate::sink;
 use crate::stop::Stop;
-use crate::uploader::{Fallback, Plan, Rehearsal, RetryPolicy, Settings, Shared};
+use crate::uploader::{Fallback, Plan, Rehearsal, RetryPolicy, Settings};
+use budgets::Budgets;
 use supervise::Supervisor;
 use table::{Failure, Table};
 
@@ -81,12 +82,12 @@ pub fn follow(tables: Vec<TableConfig>, options: &Options) -> std::io::Result<Ex
 }
 
 async fn follow_all(mut tables: Vec<TableConfig>, options: &Options, stop: &Stop) -> Exit {
-    let shared = share_limits(&mut tables);
+    let budgets = Budgets::divide(&mut tables);
     let mut supervisor = Supervisor::default();
     let mut followed = JoinSet::new();
     for config in tables {
         let watch = supervisor.watch(&config.table);
-        let shared = shared.for_table(watch.progress().clone());
+        let shared = budgets.of(&config.table, watch.progress().clone());
         let (options, stop) = (options.clone(), stop.clone());
         followed.spawn(async move {
             let name = config.table.clone();
@@ -190,18 +191,6 @@ fn settings(config: &TableConfig, options: &Options) -> Settings {
         commit_patience: options.once.then_some(COMMIT_PATIENCE_ONCE),
         retry: if options.once { RETRY_ONCE } else { RETRY_FOREVER },
     }
-}
-
-/// Half of the memory is for batches being filled, a part for each table; half for those on their way.
-fn share_limits(tables: &mut [TableConfig]) -> Shared {
-    let in_flight_max = tables.iter().map(|table| table.upload.in_flight_max).max().unwrap_or(1);
-    let memory_bytes_max = tables.iter().map(|table| table.upload.memory_bytes_max).max().unwrap_or(0);
-    let half = memory_bytes_max / 2;
-    let part = half / tables.len().max(1);
-    for table in tables {
-        table.shape.limits.group_bytes_max = fills::Fills::live_part(part);
-    }
-    Shared::new(in_flight_max, half, Progress::default())
 }
 
 /// The code that says most: a state that is in danger before a sink that is away.

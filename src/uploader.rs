@@ -466,7 +466,7 @@ impl LiveUploader {
     fn object(&self, parcel: &Parcel, intent: &Intent, generation: u64, encoded: Encoded) -> Object {
         let Parcel { chain, batch, .. } = parcel;
         let facts = Facts {
-            table: self.settings.table.clone(),
+            table: self.settings.table.without_sink(),
             site: batch.site.clone(),
             chain: chain.clone(),
             seq: intent.seq,

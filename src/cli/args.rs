@@ -97,6 +97,8 @@ pub(super) struct FollowArgs {
     pub(super) config: Option<PathBuf>,
 
     /// Tables of the configuration, or `all`.
+    ///
+    /// A table with further sinks is meant in all of them; as TABLE@SINK, in that one alone.
     #[arg(required = true, value_name = "TABLE")]
     pub(super) tables: Vec<String>,
 
@@ -179,6 +181,8 @@ pub(super) struct InspectArgs {
     pub(super) config: PathBuf,
 
     /// Tables of the configuration, or `all`.
+    ///
+    /// A table with further sinks is meant in all of them; as TABLE@SINK, in that one alone.
     #[arg(required = true, value_name = "TABLE")]
     pub(super) tables: Vec<String>,
 
@@ -194,7 +198,7 @@ pub(super) struct ReconcileArgs {
     #[arg(value_name = "CONFIG")]
     pub(super) config: PathBuf,
 
-    /// A table of the configuration.
+    /// A table of the configuration; in a further sink, TABLE@SINK.
     #[arg(value_name = "TABLE")]
     pub(super) table: String,
 
@@ -234,7 +238,7 @@ pub(super) struct BackfillArgs {
     #[arg(value_name = "CONFIG")]
     pub(super) config: PathBuf,
 
-    /// A table of the configuration.
+    /// A table of the configuration; in a further sink, TABLE@SINK.
     #[arg(value_name = "TABLE")]
     pub(super) table: String,
 

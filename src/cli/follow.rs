@@ -1,6 +1,6 @@
 //! `livecosmos CONFIG TABLE…`: following tables, and the dry run that shows what that would store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::CommandFactory as _;
@@ -76,14 +76,16 @@ fn refuse_command(path: &Path) -> Result<(), Failure> {
     Err(Failure::new(Exit::Usage, message))
 }
 
-/// The tables named, each once, in the order of their names; all of them for `all`.
+/// The tables named, each once and in all its sinks, in the order of their names; all of them for `all`.
 pub(super) fn select(config: &Config, names: &[String]) -> Result<Vec<TableConfig>, ConfigError> {
-    let chosen: BTreeSet<&String> = names.iter().filter(|name| *name != ALL).collect();
-    let chosen = chosen.into_iter().map(|name| config.table(name).cloned()).collect::<Result<_, _>>()?;
+    let mut chosen: BTreeMap<&TableName, &TableConfig> = BTreeMap::new();
+    for name in names.iter().filter(|name| *name != ALL) {
+        chosen.extend(config.table_in_sinks(name)?.into_iter().map(|table| (&table.table, table)));
+    }
     if names.iter().any(|name| name == ALL) {
         return Ok(config.tables().cloned().collect());
     }
-    Ok(chosen)
+    Ok(chosen.into_values().cloned().collect())
 }
 
 /// A site that no table may have would be waited for in vain.

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::predecessor::{self, Translated, is_as_written};
 use super::raw::{RawTable, home_of};
+use super::sinks::{SINKS, Sinks};
 
 /// Where in the text something stands, in bytes.
 pub(crate) type Span = Range<usize>;
@@ -113,15 +114,17 @@ impl Document {
         ConfigError { place: self.path.display().to_string(), what: what.into(), remedy: remedy.into() }
     }
 
-    /// Parses the text into one tree per table: the table's own keys over those of the whole file.
+    /// Parses the text into a tree for each table and sink it is stored in: the table's own keys over those of
+    /// the whole file.
     pub(crate) fn tables(&self) -> Result<Vec<TableTree<'_>>, ConfigError> {
         let root = DeTable::parse(&self.text).map_err(|error| {
             self.error(&error.span().unwrap_or(0..0), error.message(), "write it as TOML 1.0 wants it")
         })?;
         let mut defaults = root.into_inner();
         let tables = defaults.remove(TABLES);
+        let sinks = Sinks::of(self, defaults.remove(SINKS))?;
         if let Some(key) = defaults.keys().find(|key| !SECTIONS.contains(&key.get_ref().as_ref())) {
-            let known: Vec<&str> = SECTIONS.into_iter().chain([TABLES]).collect();
+            let known: Vec<&str> = SECTIONS.into_iter().chain([SINKS, TABLES]).collect();
             let (what, remedy) = unknown_key(key.get_ref(), &known);
             return Err(self.error(&key.span(), what, remedy));
         }
@@ -132,24 +135,34 @@ impl Document {
         let DeValue::Table(tables) = tables.into_inner() else {
             return Err(self.error(&span, "tables is no table", "write [tables.NAME]"));
         };
-        tables.into_iter().map(|(name, own)| self.tree(&name, own, &defaults)).collect()
+        let trees = tables.into_iter().map(|(name, own)| self.trees(&name, own, &defaults, &sinks));
+        Ok(trees.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
-    fn tree<'a>(
+    /// The table in the first sink, and in each of the further ones.
+    fn trees<'a>(
         &self,
         name: &Spanned<Cow<'a, str>>,
         own: Spanned<DeValue<'a>>,
         defaults: &DeTable<'a>,
-    ) -> Result<TableTree<'a>, ConfigError> {
+        sinks: &Sinks<'a>,
+    ) -> Result<Vec<TableTree<'a>>, ConfigError> {
         let span = own.span();
-        let DeValue::Table(own) = own.into_inner() else {
+        let DeValue::Table(mut own) = own.into_inner() else {
             let what = format!("tables.{} is no table", name.get_ref());
             return Err(self.error(&span, what, format!("write [tables.{}]", name.get_ref())));
         };
+        let further = sinks.chosen(self, own.remove(SINKS))?;
         let mut tree = defaults.clone();
         merge(&mut tree, own);
         let name = Spanned::new(name.span(), name.get_ref().to_string());
-        Ok(TableTree { name, tree: Spanned::new(span, tree) })
+        let mut trees = vec![TableTree { name, sink: None, tree: Spanned::new(span, tree) }];
+        for further in further {
+            let TableTree { name, tree, .. } = &trees[0];
+            let in_it = Spanned::new(tree.span(), further.lay_on(tree.get_ref()));
+            trees.push(TableTree { name: name.clone(), sink: Some(further.name.clone()), tree: in_it });
+        }
+        Ok(trees)
     }
 }
 
@@ -158,6 +171,8 @@ impl Document {
 pub(crate) struct TableTree<'a> {
     /// The table's name where it stands.
     pub(crate) name: Spanned<String>,
+    /// The sink's name where it stands, if it is not the first.
+    pub(crate) sink: Option<Spanned<String>>,
     tree: Spanned<DeTable<'a>>,
 }
 
@@ -173,7 +188,7 @@ impl TableTree<'_> {
 }
 
 /// Lays `over` on `under`, table by table; every value keeps its place in the text.
-fn merge<'a>(under: &mut DeTable<'a>, over: DeTable<'a>) {
+pub(super) fn merge<'a>(under: &mut DeTable<'a>, over: DeTable<'a>) {
     for (key, value) in over {
         match under.get_mut(key.get_ref().as_ref()).map(Spanned::get_mut) {
             Some(DeValue::Table(below)) if value.get_ref().is_table() => {

@@ -10,6 +10,7 @@ mod document;
 mod path;
 mod predecessor;
 mod raw;
+mod sinks;
 mod units;
 mod validate;
 
@@ -39,7 +40,7 @@ pub struct Config {
 /// All that is configured for one table.
 #[derive(Debug, Clone)]
 pub struct TableConfig {
-    /// Its name.
+    /// Its name, with that of the sink where it is not the first.
     pub table: TableName,
     /// Identity of its source: a state made with another one is not continued.
     pub source_id: String,
@@ -128,7 +129,21 @@ impl Config {
         self.tables.values()
     }
 
-    /// The configuration of `table`.
+    /// The configuration of `table`, and of it in its further sinks.
+    ///
+    /// # Errors
+    /// As [`Config::table`].
+    pub fn table_in_sinks(&self, table: &str) -> Result<Vec<&TableConfig>, ConfigError> {
+        let named = self.table(table)?;
+        let is_in_another = |other: &&TableConfig| other.table.without_sink() == named.table;
+        Ok(if named.table.sink().is_some() {
+            vec![named]
+        } else {
+            self.tables().filter(is_in_another).collect()
+        })
+    }
+
+    /// The configuration of `table`: in its first sink, or, as `TABLE@SINK`, in a further one.
     ///
     /// # Errors
     /// [`ConfigError`] names the tables there are.

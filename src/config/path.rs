@@ -19,7 +19,7 @@ pub(crate) fn expand(text: &str, table: &TableName) -> Result<String, String> {
             .ok_or_else(|| format!("'{text}' has a brace without a partner; write tokens as {{table}}"))?;
         expanded.push_str(before);
         expanded.push_str(match token {
-            "table" => table.as_str(),
+            "table" => table.in_source(),
             "live_table" => live_table(table),
             _ => {
                 return Err(format!(

@@ -2,10 +2,11 @@
 
 use livecosmos_state::{ChainName, Fill, SiteId, State};
 
+use super::Options;
+use super::budgets::Budgets;
 use super::fills::Outcome;
 use super::supervise::Supervisor;
 use super::table::{Failure, Table};
-use super::{Options, share_limits};
 use crate::config::TableConfig;
 use crate::exit::Exit;
 use crate::stop::Stop;
@@ -59,15 +60,13 @@ pub(super) fn with_table<T>(
 }
 
 async fn work_on<T>(
-    config: TableConfig,
+    mut config: TableConfig,
     options: &Options,
     stop: &Stop,
     work: impl AsyncFnOnce(&Table) -> Result<T, (Exit, String)>,
 ) -> Result<T, (Exit, String)> {
     let failed = |failure: Failure| (failure.exit, failure.message);
-    let mut tables = [config];
-    let shared = share_limits(&mut tables);
-    let [config] = tables;
+    let shared = Budgets::alone(&mut config);
     let mut supervisor = Supervisor::default();
     let watch = supervisor.watch(&config.table);
     let options = Options { once: true, ..options.clone() };

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use livecosmos_state::{SiteId, State};
 
+use super::Options;
+use super::budgets::Budgets;
 use super::supervise::Supervisor;
 use super::table::{Failure, Table};
-use super::{Options, share_limits};
 use crate::config::TableConfig;
 use crate::exit::Exit;
 use crate::stop::Stop;
@@ -43,11 +44,9 @@ pub fn rebuild(config: TableConfig, options: &Options) -> Result<Rebuilt, (Exit,
     rebuilt
 }
 
-async fn work(config: TableConfig, options: &Options, stop: &Stop) -> Result<Rebuilt, (Exit, String)> {
+async fn work(mut config: TableConfig, options: &Options, stop: &Stop) -> Result<Rebuilt, (Exit, String)> {
     let failed = |failure: Failure| (failure.exit, failure.message);
-    let mut tables = [config];
-    let shared = share_limits(&mut tables);
-    let [config] = tables;
+    let shared = Budgets::alone(&mut config);
     let open = || config.source.open(config.shape.clone());
     let files = config.source.is_csv().then(open).transpose();
     let files = files.map_err(|error| (Exit::from(&error), error.to_string()))?;

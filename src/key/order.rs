@@ -43,7 +43,7 @@ impl KeyTemplate {
                 (Part::Literal(text), _) => text,
                 (Part::Token(Token::Site), None) | (Part::Token(Token::Chain), _) => break,
                 (Part::Token(token), Some(site)) => token.spell_static(table, site),
-                (Part::Token(Token::Table), None) => table.as_str(),
+                (Part::Token(Token::Table), None) => table.in_source(),
                 (Part::Token(_), None) => super::live_table(table),
             });
         }

@@ -85,7 +85,7 @@ impl KeyTemplate {
             match token {
                 Token::Site => head.site = Some(SiteId::parse(value).ok()?),
                 Token::Chain => head.chain = Some(ChainName::parse(value).ok()?),
-                Token::Table if value == table.as_str() => {}
+                Token::Table if value == table.in_source() => {}
                 Token::LiveTable if value == live_table(table) => {}
                 _ => return None,
             }

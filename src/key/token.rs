@@ -147,7 +147,7 @@ impl Token {
     pub(super) fn spell_static<'a>(self, table: &'a TableName, site: &'a SiteId) -> &'a str {
         match self {
             Self::Site => site.as_str(),
-            Self::Table => table.as_str(),
+            Self::Table => table.in_source(),
             _ => live_table(table),
         }
     }

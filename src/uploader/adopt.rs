@@ -214,7 +214,7 @@ impl Chain<'_> {
     }
 
     pub(super) fn is_ours(&self, facts: &Facts) -> bool {
-        facts.table == *self.table && facts.site == *self.site && facts.chain == *self.name
+        facts.table == self.table.without_sink() && facts.site == *self.site && facts.chain == *self.name
     }
 }
 

@@ -1,4 +1,5 @@
-//! What all tables of a process share: puts in flight, processors, memory (I7).
+//! What the tables of a process share: processors, and, with those that go to the same sink, puts in flight and
+//! memory (I7).
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::source::Stopped;
 
 const KIB: usize = 1024;
 
-/// Limits over all tables of the process.
+/// Limits over all tables of the process that go to one sink.
 #[derive(Debug, Clone)]
 pub struct Shared {
     /// Puts at the same time.
@@ -37,6 +38,13 @@ impl Shared {
             memory_kib_max,
             progress,
         }
+    }
+
+    /// The limits of another sink; processors are shared with this one.
+    #[must_use]
+    pub fn for_sink(&self, in_flight_max: usize, memory_bytes_max: usize) -> Self {
+        let other = Self::new(in_flight_max, memory_bytes_max, self.progress.clone());
+        Self { encoders: Arc::clone(&self.encoders), ..other }
     }
 
     /// The same limits, with one table's own signs of life.

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 const SITE_ID_BYTES_MAX: usize = 64;
 /// The longest table name with its schema, in bytes.
 const TABLE_NAME_BYTES_MAX: usize = 128;
+/// The longest name of a sink, in bytes.
+const SINK_NAME_BYTES_MAX: usize = 32;
 /// The longest name of a chain, in bytes.
 const CHAIN_NAME_BYTES_MAX: usize = 64;
 
@@ -50,7 +52,8 @@ impl SiteId {
 
 /// The name of a table, `[SCHEMA.]TABLE`, at most 128 bytes. Checked once, in [`TableName::parse`].
 ///
-/// Each part is a letter followed by any of `A-Z a-z 0-9 _ $ #`.
+/// Each part is a letter followed by any of `A-Z a-z 0-9 _ $ #`. A table that is stored in several sinks has a
+/// state for each: behind an `@` stands the name of the sink, where it is not the first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TableName(Arc<str>);
@@ -58,33 +61,58 @@ pub struct TableName(Arc<str>);
 impl TableName {
     /// Checks `text` and makes it a table name.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let parts_ok = match text.split_once('.') {
+        let (name, sink) = text.split_once('@').map_or((text, None), |(name, sink)| (name, Some(sink)));
+        let parts_ok = match name.split_once('.') {
             Some((schema, table)) => is_identifier(schema) && is_identifier(table),
-            None => is_identifier(text),
+            None => is_identifier(name),
         };
-        if parts_ok && text.len() <= TABLE_NAME_BYTES_MAX {
-            return Ok(Self(text.into()));
+        if !parts_ok || name.len() > TABLE_NAME_BYTES_MAX {
+            let rule =
+                "[SCHEMA.]TABLE, each part a letter and then any of A-Z a-z 0-9 _ $ #, at most 128 bytes";
+            return Err(InvalidName { kind: "table name", text: text.to_owned(), rule });
         }
-        let rule = "[SCHEMA.]TABLE, each part a letter and then any of A-Z a-z 0-9 _ $ #, at most 128 bytes";
-        Err(InvalidName { kind: "table name", text: text.to_owned(), rule })
+        if sink.is_some_and(|sink| !is_sink_name(sink)) {
+            let rule = "TABLE@SINK, the sink 1 to 32 of a-z 0-9 -, a letter first";
+            return Err(InvalidName { kind: "sink name", text: text.to_owned(), rule });
+        }
+        Ok(Self(text.into()))
     }
 
-    /// The whole name, with its schema if it has one.
+    /// The whole name, with its schema and its sink if it has them.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// The name in the source: without the sink.
+    #[must_use]
+    pub fn in_source(&self) -> &str {
+        self.0.split_once('@').map_or(&self.0, |(name, _)| name)
+    }
+
+    /// The sink, where it is not the first.
+    #[must_use]
+    pub fn sink(&self) -> Option<&str> {
+        self.0.split_once('@').map(|(_, sink)| sink)
+    }
+
+    /// The same table, without the sink.
+    #[must_use]
+    pub fn without_sink(&self) -> Self {
+        if self.sink().is_none() { self.clone() } else { Self(self.in_source().into()) }
+    }
+
     /// The part after the dot, or the whole name when there is none.
     #[must_use]
     pub fn table(&self) -> &str {
-        self.0.split_once('.').map_or(&self.0, |(_, table)| table)
+        let name = self.in_source();
+        name.split_once('.').map_or(name, |(_, table)| table)
     }
 
     /// The part before the dot.
     #[must_use]
     pub fn schema(&self) -> Option<&str> {
-        self.0.split_once('.').map(|(schema, _)| schema)
+        self.in_source().split_once('.').map(|(schema, _)| schema)
     }
 }
 
@@ -137,6 +165,12 @@ impl ChainName {
 fn is_identifier(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'#'))
+}
+
+fn is_sink_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.len() <= SINK_NAME_BYTES_MAX
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 macro_rules! reads_as_text {
@@ -200,6 +234,20 @@ mod tests {
         let long = "x".repeat(129);
         for bad in ["", ".", "A.", ".A", "A.B.C", "1A", "_A", "A-B", "A B", "A/B", "A.1", "Ä", &long] {
             assert!(TableName::parse(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_table_may_be_named_with_a_further_sink_which_its_source_does_not_know() {
+        let archived = TableName::parse("COSMOS.MET@archive-2").unwrap();
+        assert_eq!((archived.schema(), archived.table()), (Some("COSMOS"), "MET"));
+        assert_eq!((archived.in_source(), archived.sink()), ("COSMOS.MET", Some("archive-2")));
+        assert_eq!(archived.without_sink(), TableName::parse("COSMOS.MET").unwrap());
+        assert_eq!(archived.as_str(), "COSMOS.MET@archive-2");
+        let long = format!("MET@{}", "x".repeat(33));
+        for bad in ["MET@", "@archive", "MET@A", "MET@1", "MET@a/b", "MET@a.b", "MET@a@b", &long] {
+            let message = TableName::parse(bad).unwrap_err().to_string();
+            assert!(message.contains(bad), "{message}");
         }
     }
 

@@ -86,7 +86,7 @@ pub(in crate::cli) struct TableArgs {
     #[arg(value_name = "CONFIG")]
     pub(in crate::cli) config: PathBuf,
 
-    /// A table of the configuration.
+    /// A table of the configuration; in a further sink, TABLE@SINK.
     #[arg(value_name = "TABLE")]
     pub(in crate::cli) table: String,
 }

@@ -30,15 +30,16 @@ type Checked<T> = Result<T, ConfigError>;
 pub(super) fn tables(document: &Document) -> Checked<BTreeMap<TableName, TableConfig>> {
     let mut tables: BTreeMap<TableName, TableConfig> = BTreeMap::new();
     for tree in document.tables()? {
-        let span = tree.name.span();
+        let span = tree.sink.as_ref().map_or_else(|| tree.name.span(), Spanned::span);
         let config = table(document, tree)?;
         if let Some(other) = tables.values().find(|other| share_keys(&config, other)) {
             let what = format!("tables {} and {} would store under the same keys", other.table, config.table);
-            return Err(document.error(
-                &span,
-                what,
-                "put {table} into the key template, or give one another sink",
-            ));
+            let remedy = if other.table.in_source() == config.table.in_source() {
+                "give one another url"
+            } else {
+                "put {table} into the key template, or give one another sink"
+            };
+            return Err(document.error(&span, what, remedy));
         }
         tables.insert(config.table.clone(), config);
     }
@@ -52,10 +53,13 @@ pub(super) fn tables(document: &Document) -> Checked<BTreeMap<TableName, TableCo
 
 fn table(document: &Document, tree: TableTree<'_>) -> Checked<TableConfig> {
     let name = tree.name.clone();
-    let table = TableName::parse(name.get_ref())
-        .map_err(|error| document.error_of(&name.span(), &error.to_string()))?;
+    let table = table_name(document, &name)?;
+    let stored = name_in_sink(document, &table, tree.sink.as_ref())?;
+    let sink_of = tree.sink.clone();
     let raw = tree.read(document)?;
-    let check = Check { document, table: &table, header: name.span() };
+    let section =
+        sink_of.as_ref().map_or_else(|| "sink".to_owned(), |name| format!("sinks.{}", name.get_ref()));
+    let check = Check { document, table: &table, header: name.span(), sink: section };
 
     let upload = check.upload(&raw)?;
     let limits = check.limits(&raw.upload, &upload.key)?;
@@ -69,7 +73,27 @@ fn table(document: &Document, tree: TableTree<'_>) -> Checked<TableConfig> {
     check.key_fits(raw.upload.key.as_ref(), &upload.key, &sink)?;
     let time_format = raw.time_format.as_ref().map(|format| format.get_ref().as_str());
     let digest = digest::of(&upload.format, &shape, fold, time_format);
-    Ok(TableConfig { table, source_id, source, shape, sink, upload, poll, digest })
+    Ok(TableConfig { table: stored, source_id, source, shape, sink, upload, poll, digest })
+}
+
+fn table_name(document: &Document, name: &Spanned<String>) -> Checked<TableName> {
+    let text = name.get_ref();
+    if text.contains('@') {
+        let what = format!("[tables.\"{text}\"] names a sink");
+        return Err(document.error(&name.span(), what, "name the table alone, and its sinks in sinks = []"));
+    }
+    TableName::parse(text).map_err(|error| document.error_of(&name.span(), &error.to_string()))
+}
+
+/// What the table is called in that sink.
+fn name_in_sink(
+    document: &Document,
+    table: &TableName,
+    sink: Option<&Spanned<String>>,
+) -> Checked<TableName> {
+    let Some(sink) = sink else { return Ok(table.clone()) };
+    TableName::parse(&format!("{table}@{}", sink.get_ref()))
+        .map_err(|error| document.error_of(&sink.span(), &error.to_string()))
 }
 
 /// Whether objects of the two tables could meet under one key.
@@ -91,6 +115,8 @@ struct Check<'a> {
     table: &'a TableName,
     /// Where the table's name stands: the place of what is missing.
     header: Span,
+    /// The section that names its sink.
+    sink: String,
 }
 
 impl Check<'_> {

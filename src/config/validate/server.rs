@@ -124,5 +124,5 @@ impl Check<'_> {
 
 /// A password may hold braces: only the two tokens are looked for.
 fn expand_url(url: &str, table: &TableName) -> String {
-    url.replace("{table}", table.as_str())
+    url.replace("{table}", table.in_source())
 }

@@ -19,8 +19,9 @@ pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Du
 impl Check<'_> {
     /// Which sink the section names.
     pub(super) fn sink(&self, raw: &RawSink) -> Checked<Settings> {
-        let remedy = "set url under [sink], such as \"file://./out\" or \"s3://bucket/prefix\"";
-        let written = self.required(raw.url.as_ref(), "sink.url", remedy)?;
+        let section = &self.sink;
+        let remedy = format!("set url under [{section}], such as \"file://./out\" or \"s3://bucket/prefix\"");
+        let written = self.required(raw.url.as_ref(), &format!("{section}.url"), &remedy)?;
         self.refuse_credentials(written)?;
         let url = expand(written.get_ref(), self.table).map_err(|error| self.at(written, error))?;
         let mut settings = Settings::parse(&url, &folder_of(self.document.path()))
@@ -96,7 +97,11 @@ impl Check<'_> {
     }
 
     fn login_error(&self, what: &str, remedy: &str) -> ConfigError {
-        self.document.error(&self.header, format!("[sink.http] of table {} has {what}", self.table), remedy)
+        self.document.error(
+            &self.header,
+            format!("[{}.http] of table {} has {what}", self.sink, self.table),
+            remedy,
+        )
     }
 
     /// Refuses a URL with a user or password in it, without repeating it (I9).
