@@ -42,7 +42,7 @@ bench: test-servers ## measure: commits, rows per second, stages, limits
 torture: test-servers ## kill, cut and race it for a long time (release build, the tests marked 'ignore')
 	cargo test --release --test exactly_once -- --ignored --nocapture --test-threads=1
 	cargo test --release --test postgres --test mariadb -- --ignored --nocapture --test-threads=1
-	cargo test --release --test http_endpoint -- --ignored --nocapture
+	cargo test --release --test http_endpoint --test outages -- --ignored --nocapture
 	cargo test --release --test model -- --ignored --nocapture
 	cargo test --release --test s3_faults -- --ignored --nocapture
 	cargo test --release --test machine -- --ignored --nocapture --test-threads=3

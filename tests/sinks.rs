@@ -1,5 +1,6 @@
 //! One contract, kept by every sink; then what is particular to each.
 
+mod data;
 mod support;
 
 #[path = "sinks/bucket.rs"]
@@ -14,6 +15,8 @@ mod kept;
 mod matrix;
 #[path = "sinks/objects.rs"]
 mod objects;
+#[path = "sinks/parts.rs"]
+mod parts;
 #[path = "sinks/reached.rs"]
 mod reached;
 #[path = "sinks/stdout.rs"]

@@ -79,6 +79,8 @@ pub(crate) struct RawS3 {
     pub(crate) path_style: Option<bool>,
     pub(crate) profile: Option<Spanned<String>>,
     pub(crate) checksum: Option<Spanned<String>>,
+    pub(crate) multipart_threshold: Option<Spanned<HumanSize>>,
+    pub(crate) part_size: Option<Spanned<HumanSize>>,
     pub(crate) encryption: Option<Spanned<RawEncryption>>,
     pub(crate) kms_key: Option<Spanned<String>>,
     pub(crate) bucket_key: Option<Spanned<bool>>,

@@ -3,6 +3,8 @@
 //! The SDK makes one attempt per call: retries are the uploader's, with one back-off for all sinks, and
 //! each is signed anew. The facts of an object are its user metadata (`x-amz-meta-livecosmos-…`).
 //!
+//! Objects above a threshold go in parts (`parts.rs`).
+//!
 //! S3 answers 412 to a put with `If-None-Match: *` on a taken key. Some servers ignore that header and
 //! overwrite, so [`Sink::probe`] tries it once, and where it does not hold each put looks first.
 
@@ -11,6 +13,7 @@ mod checks;
 mod client;
 mod error;
 mod keeping;
+mod parts;
 mod rights;
 mod trust;
 
@@ -27,6 +30,7 @@ use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, RequestPayer};
 use bytes::Bytes;
+use tokio::sync::OnceCell;
 
 use super::settings::{Checksum, S3Settings};
 use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
@@ -35,6 +39,7 @@ use checks::{Echo, WholeList};
 use client::Timeouts;
 use error::{Place, is_damage, is_no_such_key, status};
 pub use keeping::{Encryption, Keeping, Lock, LockMode, StorageClass, Tags};
+pub use parts::PART_BYTES_MIN;
 use rights::Right;
 
 /// The key that [`Sink::probe`] tries create-if-absent on, after the prefix.
@@ -62,6 +67,12 @@ pub struct S3Sink {
     /// From which a lock's end is reckoned.
     clock: Arc<dyn Clock>,
     look_first: AtomicBool,
+    /// Larger objects go in parts, of this size.
+    in_parts_above_bytes: usize,
+    part_bytes: usize,
+    /// Whether the server puts parts together only where there is no object yet; tried with the first.
+    parts_guarded: OnceCell<bool>,
+    broken: parts::Broken,
     timeouts: Timeouts,
     /// What is wrong with an object that the server stored other than it was sent. Nothing is done after
     /// it: the next look would take that object for ours.
@@ -101,6 +112,10 @@ impl S3Sink {
             owner: settings.bucket_owner.clone(),
             clock,
             look_first: AtomicBool::new(false),
+            in_parts_above_bytes: settings.multipart_threshold_bytes,
+            part_bytes: settings.part_bytes,
+            parts_guarded: OnceCell::new(),
+            broken: parts::Broken::default(),
             timeouts: connected.timeouts,
             damage: OnceLock::new(),
             place: connected.place,
@@ -156,6 +171,9 @@ impl Sink for S3Sink {
         self.check_undamaged()?;
         if self.look_first.load(Ordering::Relaxed) && self.metadata(key).await?.is_some() {
             return Ok(PutOutcome::Exists);
+        }
+        if object.bytes.len() > self.in_parts_above_bytes {
+            return self.put_in_parts(key, object).await;
         }
         let request = self
             .put_request(key, object.bytes.clone().into())

@@ -40,6 +40,10 @@ pub struct S3Settings {
     pub profile: Option<String>,
     /// The checksum sent with each object.
     pub checksum: Checksum,
+    /// Larger objects go in parts.
+    pub multipart_threshold_bytes: usize,
+    /// Size of a part, but the last.
+    pub part_bytes: usize,
     /// How each object is kept.
     pub keeping: Keeping,
     /// Pays for each request itself, where the bucket's owner wants that.
@@ -177,6 +181,8 @@ impl S3Settings {
             path_style: None,
             profile: None,
             checksum: Checksum::default(),
+            multipart_threshold_bytes: 32 << 20,
+            part_bytes: 8 << 20,
             keeping: Keeping::default(),
             requester_pays: false,
             bucket_owner: None,

@@ -4,6 +4,7 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::error::{Verdict, one_clause};
+use super::parts::NO_SUCH_UPLOAD;
 use crate::clock::{Clock as _, SystemClock};
 
 /// How far a clock may be off before S3 refuses what it signed.
@@ -73,6 +74,10 @@ impl Answer {
             "ConditionalRequestConflict" | "OperationAborted" => {
                 Verdict::Retry(format!("{said}; another put of this key is under way"))
             }
+            // The upload of a large object, which begins anew.
+            NO_SUCH_UPLOAD => Verdict::Retry(format!(
+                "{said}; another upload of this key, or a rule of the bucket, ended it"
+            )),
             "RequestTimeout"
             | "IncompleteBody"
             | "BadDigest"
