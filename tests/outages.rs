@@ -59,17 +59,22 @@ impl Sinks {
         self.receiver.lock().expect("no test panics with it")
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a folder that goes away, not a file that is replaced")]
+    fn rename(&self, from: &str, to: &str) {
+        std::fs::rename(self.workdir.path(from), self.workdir.path(to)).expect("renamed");
+    }
+
     /// The network to the bucket is gone, the receiver is down, and where the folder was there is something else.
     fn leave(&self) {
         self.front.set_rule(|_| Fault::LoseRequest);
         self.receiver().stop();
-        std::fs::rename(self.workdir.path("mount"), self.workdir.path("unmounted")).expect("renamed");
+        self.rename("mount", "unmounted");
         self.workdir.write("mount", "no folder");
     }
 
     fn come_back(&self) {
         std::fs::remove_file(self.workdir.path("mount")).expect("removed");
-        std::fs::rename(self.workdir.path("unmounted"), self.workdir.path("mount")).expect("renamed");
+        self.rename("unmounted", "mount");
         self.receiver().start_again();
         self.front.set_rule(|_| Fault::None);
     }

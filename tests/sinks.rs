@@ -1,4 +1,5 @@
 //! One contract, kept by every sink; then what is particular to each.
+#![allow(clippy::print_stdout, reason = "says the seed, and what was compared")]
 
 mod data;
 mod support;
