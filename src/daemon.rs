@@ -2,9 +2,11 @@
 
 mod command;
 mod fills;
+mod outages;
 mod rebuild;
 mod requeue;
 mod signals;
+mod spread;
 mod supervise;
 mod table;
 
@@ -20,7 +22,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::TableConfig;
 use crate::exit::Exit;
 use crate::progress::Progress;
-use crate::sink;
+use crate::sink::{self, Flow, Flows, Passage, Waiter};
 use crate::stop::Stop;
 use crate::uploader::{Fallback, Plan, Rehearsal, RetryPolicy, Settings, Shared};
 use supervise::Supervisor;
@@ -60,6 +62,12 @@ const RETRY_FOREVER: RetryPolicy = RetryPolicy {
     begun_within: Duration::from_mins(2),
 };
 
+/// How long requests of a run that is to end by itself wait for the end of an outage of the sink.
+pub(crate) const PATIENCE_ONCE: Duration = Duration::from_secs(10);
+
+/// The same of a daemon; behind it the site waits for a later pass, and the source is looked at meanwhile.
+const PATIENCE_FOREVER: Duration = Duration::from_mins(1);
+
 /// How long a run that is to end by itself waits for room on a full disk.
 const COMMIT_PATIENCE_ONCE: Duration = Duration::from_mins(1);
 
@@ -81,7 +89,8 @@ pub fn follow(tables: Vec<TableConfig>, options: &Options) -> std::io::Result<Ex
 }
 
 async fn follow_all(mut tables: Vec<TableConfig>, options: &Options, stop: &Stop) -> Exit {
-    let shared = share_limits(&mut tables);
+    let shared = share_limits(&mut tables, options.once);
+    let telling = outages::tell(shared.flows());
     let mut supervisor = Supervisor::default();
     let mut followed = JoinSet::new();
     for config in tables {
@@ -106,6 +115,7 @@ async fn follow_all(mut tables: Vec<TableConfig>, options: &Options, stop: &Stop
         exits.push(ended.unwrap_or(Exit::Unexpected));
     }
     watching.abort();
+    drop(telling);
     worst(&exits)
 }
 
@@ -133,7 +143,8 @@ pub fn rehearse(
 
 async fn rehearse_table(config: TableConfig, options: &Options) -> Result<Plan, Failure> {
     let state = state_as_it_is(&options.state_dir, &config)?;
-    let sink = sink::open(&config.sink).await?;
+    let flow = Arc::new(Flow::new(config.flow_limits(PATIENCE_ONCE)));
+    let sink = Passage::to(sink::open(&config.sink).await?, flow, Waiter::default());
     let mut source = config.source.open(config.shape.clone())?;
     let settings = settings(&config, &Options { once: true, ..options.clone() });
     let rehearsal = Rehearsal::new(settings, sink, Stop::default(), state, SystemClock.now());
@@ -193,15 +204,16 @@ fn settings(config: &TableConfig, options: &Options) -> Settings {
 }
 
 /// Half of the memory is for batches being filled, a part for each table; half for those on their way.
-fn share_limits(tables: &mut [TableConfig]) -> Shared {
-    let in_flight_max = tables.iter().map(|table| table.upload.in_flight_max).max().unwrap_or(1);
+fn share_limits(tables: &mut [TableConfig], once: bool) -> Shared {
+    let patience = if once { PATIENCE_ONCE } else { PATIENCE_FOREVER };
+    let flows = Flows::new(tables.iter().map(|table| (&table.sink, table.flow_limits(patience))));
     let memory_bytes_max = tables.iter().map(|table| table.upload.memory_bytes_max).max().unwrap_or(0);
     let half = memory_bytes_max / 2;
     let part = half / tables.len().max(1);
     for table in tables {
         table.shape.limits.group_bytes_max = fills::Fills::live_part(part);
     }
-    Shared::new(in_flight_max, half, Progress::default())
+    Shared::new(flows, half, Progress::default())
 }
 
 /// The code that says most: a state that is in danger before a sink that is away.

@@ -66,7 +66,7 @@ async fn work_on<T>(
 ) -> Result<T, (Exit, String)> {
     let failed = |failure: Failure| (failure.exit, failure.message);
     let mut tables = [config];
-    let shared = share_limits(&mut tables);
+    let shared = share_limits(&mut tables, true);
     let [config] = tables;
     let mut supervisor = Supervisor::default();
     let watch = supervisor.watch(&config.table);

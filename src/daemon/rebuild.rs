@@ -46,7 +46,7 @@ pub fn rebuild(config: TableConfig, options: &Options) -> Result<Rebuilt, (Exit,
 async fn work(config: TableConfig, options: &Options, stop: &Stop) -> Result<Rebuilt, (Exit, String)> {
     let failed = |failure: Failure| (failure.exit, failure.message);
     let mut tables = [config];
-    let shared = share_limits(&mut tables);
+    let shared = share_limits(&mut tables, true);
     let [config] = tables;
     let open = || config.source.open(config.shape.clone());
     let files = config.source.is_csv().then(open).transpose();
