@@ -22,7 +22,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::TableConfig;
 use crate::exit::Exit;
 use crate::progress::Progress;
-use crate::sink::{self, Flow, Flows, Passage, Waiter};
+use crate::sink::{self, Flow, FlowLimits, Flows, Passage, Waiter};
 use crate::stop::Stop;
 use crate::uploader::{Fallback, Plan, Rehearsal, RetryPolicy, Settings, Shared};
 use supervise::Supervisor;
@@ -199,8 +199,21 @@ fn settings(config: &TableConfig, options: &Options) -> Settings {
         lookback: config.poll.lookback,
         catch_up_after_s: config.poll.catch_up_after_s,
         commit_patience: options.once.then_some(COMMIT_PATIENCE_ONCE),
-        retry: if options.once { RETRY_ONCE } else { RETRY_FOREVER },
+        retry: prolonged(
+            if options.once { RETRY_ONCE } else { RETRY_FOREVER },
+            config.upload.memory_bytes_max as u64,
+            config.flow_limits(PATIENCE_ONCE),
+        ),
     }
+}
+
+/// The policy, with the time that a request may wait for our own limits while `bytes_max` are on their way:
+/// that is not the sink's fault.
+fn prolonged(policy: RetryPolicy, bytes_max: u64, limits: FlowLimits) -> RetryPolicy {
+    let by_bytes = limits.bytes_per_second_max.map_or(0, |limit| bytes_max / limit);
+    let by_requests = limits.requests_per_second_max.map_or(0, |limit| limits.in_flight_max as u64 / limit);
+    let waits = Duration::from_secs(by_bytes + by_requests);
+    RetryPolicy { begun_within: policy.begun_within + waits, ..policy }
 }
 
 /// Half of the memory is for batches being filled, a part for each table; half for those on their way.
@@ -235,4 +248,25 @@ fn worst(exits: &[Exit]) -> Exit {
 /// The shared clock of the process.
 fn clock() -> Arc<dyn crate::clock::Clock> {
     Arc::new(SystemClock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_waited_for_our_own_limit_is_tried_again_as_any_other() {
+        let limits = FlowLimits {
+            in_flight_max: 16,
+            bytes_per_second_max: None,
+            requests_per_second_max: None,
+            patience: PATIENCE_ONCE,
+        };
+        assert_eq!(prolonged(RETRY_ONCE, 48 << 20, limits), RETRY_ONCE);
+        let limits =
+            FlowLimits { bytes_per_second_max: Some(1 << 20), requests_per_second_max: Some(2), ..limits };
+        let waits = Duration::from_secs(48 + 8);
+        let expected = RetryPolicy { begun_within: RETRY_ONCE.begun_within + waits, ..RETRY_ONCE };
+        assert_eq!(prolonged(RETRY_ONCE, 48 << 20, limits), expected);
+    }
 }

@@ -125,7 +125,7 @@ impl Flow {
     pub fn new(limits: FlowLimits) -> Self {
         let now = now();
         let rate = |per_s: Option<u64>| {
-            let per_s = u32::try_from(per_s?).map_or(f64::from(u32::MAX), f64::from);
+            let per_s = as_f64(per_s?);
             Some(Rate::new(per_s, per_s * BURST_S, now))
         };
         let concurrency = Concurrency::new(limits.in_flight_max);
@@ -170,26 +170,20 @@ impl Flow {
 
     /// Waits until a request with so many bytes may be made.
     async fn enter(&self, bytes: u64, waiter: &Waiter) -> Result<Ticket<'_>, SinkError> {
-        let mut pace = None;
-        let mut has_paid = false;
         loop {
             self.opening(waiter).await?;
             let permit = wait_for(waiter, self.permits.acquire()).await?.map_err(|_| stopping())?;
-            if !has_paid {
-                pace = self.pay(bytes, waiter).await?;
-                has_paid = true;
-            }
+            let Some(mut ticket) = Ticket::take(self, permit) else { continue };
+            ticket.pace = self.pay(bytes, waiter).await?;
             let mut inner = self.lock();
-            let is_probe = match inner.breaker.admit(now()) {
-                Admission::Go => false,
-                Admission::Probe => true,
-                Admission::Wait(_) | Admission::WaitForProbe => continue,
-            };
-            let begun = inner.concurrency.begin();
-            inner.budget.earn();
-            inner.figures.requests += 1;
-            drop(inner);
-            return Ok(Ticket { flow: self, begun, is_probe, is_settled: false, pace, permit: Some(permit) });
+            if ticket.is_probe || inner.breaker.look(now()) == Admission::Go {
+                inner.budget.earn();
+                inner.figures.requests += 1;
+                drop(inner);
+                return Ok(ticket);
+            }
+            // The sink went away meanwhile. What goes after that must not leave as if it had its turn long ago.
+            inner.give_back(bytes);
         }
     }
 
@@ -265,6 +259,18 @@ impl Flow {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Gives back what was taken for a request that was not made.
+    fn give_back(&mut self, bytes: u64) {
+        if let Some(rate) = &mut self.bytes {
+            rate.give_back(as_f64(bytes));
+        }
+        if let Some(rate) = &mut self.requests {
+            rate.give_back(1.0);
+        }
     }
 }
 

@@ -101,9 +101,12 @@ impl Breaker {
 
     /// The sink answered, whatever it said: it is there. What was under way when it asked to be left alone
     /// does not lift that.
-    pub(super) fn answered(&mut self, now: Instant) -> Change {
-        if self.open().is_some_and(|open| open.held_until > now) {
-            return Change::None;
+    pub(super) fn answered(&mut self, now: Instant, is_probe: bool) -> Change {
+        if let State::Open(open) = &mut self.0
+            && open.held_until > now
+        {
+            open.is_probing &= !is_probe;
+            return if is_probe { Change::StillOpen } else { Change::None };
         }
         match std::mem::take(&mut self.0) {
             State::Open(open) => Change::Closed(open),
@@ -187,7 +190,7 @@ mod tests {
                 assert_eq!(breaker.failed(now, false, 0.5), Change::None);
             }
             assert_eq!(breaker.admit(now), Admission::Go);
-            assert_eq!(breaker.answered(now), Change::None);
+            assert_eq!(breaker.answered(now, false), Change::None);
         }
     }
 
@@ -199,7 +202,7 @@ mod tests {
         assert_eq!(breaker.admit(now), Admission::Wait(due));
         assert_eq!(breaker.admit(due), Admission::Probe);
         assert_eq!(breaker.admit(due), Admission::WaitForProbe);
-        assert!(matches!(breaker.answered(due), Change::Closed(_)));
+        assert!(matches!(breaker.answered(due, true), Change::Closed(_)));
         assert_eq!(breaker.admit(due), Admission::Go);
     }
 
@@ -233,11 +236,23 @@ mod tests {
         let wait = Duration::from_secs(90);
         assert_eq!(breaker.hold(now, wait), Change::Opened);
         assert_eq!(breaker.failed(now, true, 0.0), Change::StillOpen, "no probe comes before that");
-        assert_eq!(breaker.answered(now), Change::None, "what was under way before does not lift it");
+        assert_eq!(breaker.answered(now, false), Change::None, "what was under way before does not lift it");
         assert_eq!(breaker.admit(now), Admission::Wait(now + wait));
         assert_eq!(breaker.hold(now, Duration::MAX), Change::StillOpen);
         assert_eq!(breaker.admit(now), Admission::Wait(now + HOLD_MAX));
         assert_eq!(breaker.admit(now + HOLD_MAX), Admission::Probe);
+    }
+
+    #[test]
+    fn a_wish_for_time_that_comes_while_a_probe_is_under_way_keeps_nobody_out_for_ever() {
+        let now = Instant::now();
+        let mut breaker = opened(now, 0.0);
+        assert_eq!(breaker.admit(now), Admission::Probe);
+        let wait = Duration::from_secs(5);
+        assert_eq!(breaker.hold(now, wait), Change::StillOpen);
+        assert_eq!(breaker.answered(now, true), Change::StillOpen);
+        assert_eq!(breaker.admit(now), Admission::Wait(now + wait));
+        assert_eq!(breaker.admit(now + wait), Admission::Probe);
     }
 
     proptest! {

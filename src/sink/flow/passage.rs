@@ -1,11 +1,12 @@
 //! A sink behind its flow.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Flow, Waiter};
+use super::{Flow, TICK, Waiter};
 use crate::sink::{Facts, Guard, Object, PutOutcome, Sink, SinkError};
 
 /// Lets each request to a sink pass its [`Flow`].
@@ -20,6 +21,21 @@ impl Passage {
     #[must_use]
     pub fn to(sink: Arc<dyn Sink>, flow: Arc<Flow>, waiter: Waiter) -> Arc<dyn Sink> {
         Arc::new(Self { sink, flow, waiter })
+    }
+
+    /// Shows signs of life for as long as a request takes by our own limit, and no longer: one that hangs is
+    /// for the watchdog.
+    async fn alive_for<T>(&self, takes: Duration, ask: impl Future<Output = T>) -> T {
+        let until = tokio::time::Instant::now() + takes;
+        let mut ask = std::pin::pin!(ask);
+        loop {
+            self.waiter.progress.step();
+            let is_due = tokio::time::Instant::now() >= until;
+            tokio::select! {
+                answer = &mut ask => return answer,
+                () = tokio::time::sleep(TICK), if !is_due => {}
+            }
+        }
     }
 
     async fn pass<T>(&self, ask: impl Future<Output = Result<T, SinkError>>) -> Result<T, SinkError> {
@@ -37,7 +53,11 @@ impl Sink for Passage {
         self.waiter.progress.step();
         let answer = match ticket.pace {
             None => self.sink.put(key, object).await,
-            pace => self.sink.put(key, &Object { pace, ..object.clone() }).await,
+            Some(pace) => {
+                let takes = pace.left_for(object.bytes.len());
+                let object = Object { pace: Some(pace), ..object.clone() };
+                self.alive_for(takes, self.sink.put(key, &object)).await
+            }
         };
         ticket.settle(self.sink.describe(), answer)
     }

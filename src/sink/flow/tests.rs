@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::*;
-use crate::sink::{Facts, Guard, Object, PutOutcome, Sink};
+use crate::sink::{Contents, Facts, Guard, Object, PutOutcome, Sink};
 
 const LIMITS: FlowLimits = FlowLimits {
     in_flight_max: 16,
@@ -52,8 +52,17 @@ impl Sink for Scripted {
         (self.says)(number).map(|()| Vec::new())
     }
 
-    async fn put(&self, _: &str, _: &Object) -> Result<PutOutcome, SinkError> {
-        Ok(PutOutcome::Stored)
+    /// Takes as long as the bytes may; what would be fatal hangs instead.
+    async fn put(&self, _: &str, object: &Object) -> Result<PutOutcome, SinkError> {
+        let number = self.asked.fetch_add(1, Ordering::SeqCst);
+        let says = (self.says)(number);
+        if let (Ok(()) | Err(SinkError::Fatal(_)), Some(pace)) = (&says, object.pace) {
+            tokio::time::sleep(pace.left_for(object.bytes.len())).await;
+        }
+        if matches!(says, Err(SinkError::Fatal(_))) {
+            pending::<()>().await;
+        }
+        says.map(|()| PutOutcome::Stored)
     }
 
     async fn head(&self, _: &str) -> Result<Option<Facts>, SinkError> {
@@ -235,6 +244,95 @@ async fn a_stop_ends_all_waiting() {
     let went_well = asking.await.unwrap();
     assert!((5..10).contains(&went_well), "{went_well}");
     assert!(waiter.progress.steps() > 5, "who waits for a limit is no hanging daemon");
+}
+
+/// An object of so many bytes.
+fn object(bytes: usize) -> Object {
+    let facts = Facts {
+        table: livecosmos_state::TableName::parse("T").unwrap(),
+        site: livecosmos_state::SiteId::parse("A").unwrap(),
+        chain: livecosmos_state::ChainName::LIVE,
+        seq: 0,
+        from: livecosmos_state::Cursor::Start,
+        to: livecosmos_state::Cursor::Start,
+        next: None,
+        is_resend: false,
+        rows: 0,
+        last_data: Time::MIN,
+        digest: [0; 32],
+        config: String::new(),
+        instance: String::new(),
+        generation: 0,
+        contents: Contents::default(),
+    };
+    Object {
+        bytes: vec![0; bytes].into(),
+        content_type: "application/x-ndjson",
+        content_encoding: None,
+        facts: Arc::new(facts),
+        pace: None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_paid_for_before_an_outage_does_not_leave_in_one_go_after_it() {
+    // The first five puts fail, and so does the first probe.
+    let sink = Scripted::new(|number| if number < 6 { away() } else { Ok(()) });
+    let (way, _) = passage(&sink, FlowLimits { bytes_per_second_max: Some(100), ..LIMITS });
+    let mut putting = JoinSet::new();
+    for _ in 0..12 {
+        let way = Arc::clone(&way);
+        putting.spawn(async move { way.put("A", &object(1000)).await.is_ok().then(Instant::now) });
+    }
+    let mut ends: Vec<Instant> = putting.join_all().await.into_iter().flatten().collect();
+    ends.sort_unstable();
+    assert_eq!(ends.len(), 12 - 6, "six had an answer");
+    for pair in ends.windows(2) {
+        let apart = pair[1].duration_since(pair[0]);
+        assert!(apart >= Duration::from_millis(8_990), "1000 bytes at 100 a second, {apart:?} apart");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_were_not_sent_since_the_sink_went_away_are_not_paid_for() {
+    let sink = Scripted::new(|number| if number < 60 { away() } else { Ok(()) });
+    let (way, _) = passage(&sink, FlowLimits { bytes_per_second_max: Some(100), ..LIMITS });
+    // Many wait for each probe; each of their objects is a minute of the limit.
+    let mut putting = JoinSet::new();
+    for _ in 0..30 {
+        let way = Arc::clone(&way);
+        putting.spawn(async move {
+            loop {
+                match way.put("A", &object(6_000)).await {
+                    Ok(_) => return,
+                    Err(SinkError::Later { wait: Some(wait), .. }) => tokio::time::sleep(wait).await,
+                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                }
+            }
+        });
+    }
+    let began = Instant::now();
+    putting.join_all().await;
+    // 60 probes and 30 objects, each paid for once; probes come 30 s apart on average.
+    let minutes = began.elapsed().as_secs_f64() / 60.0;
+    assert!((85.0..130.0).contains(&minutes), "{minutes} minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_that_takes_long_by_our_own_limit_shows_life_and_one_that_hangs_shows_none() {
+    let sink = Scripted::new(|_| Err(SinkError::Fatal("hangs".into())));
+    let limits = FlowLimits { bytes_per_second_max: Some(100), ..LIMITS };
+    let waiter = Waiter::default();
+    let way = Passage::to(sink, Arc::new(Flow::new(limits)), waiter.clone());
+    let putting = tokio::spawn(async move { way.put("A", &object(60_100)).await });
+    tokio::time::sleep(Duration::from_mins(9)).await;
+    let steps = waiter.progress.steps();
+    assert!((500..=600).contains(&steps), "{steps} signs of life in nine of ten minutes");
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    let steps = waiter.progress.steps();
+    tokio::time::sleep(Duration::from_mins(9)).await;
+    assert_eq!(waiter.progress.steps(), steps, "the watchdog sees that it hangs");
+    putting.abort();
 }
 
 #[tokio::test(start_paused = true)]

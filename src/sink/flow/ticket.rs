@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::SemaphorePermit;
 
-use super::breaker::Change;
+use super::breaker::{Admission, Change};
 use super::concurrency::Begun;
 use super::rate::Pace;
 use super::{Flow, Inner, Outage};
@@ -17,15 +17,31 @@ const TELL_EVERY: Duration = Duration::from_mins(1);
 
 /// A request's leave to be made; what became of it is told by [`Ticket::settle`].
 pub(super) struct Ticket<'a> {
-    pub(super) flow: &'a Flow,
-    pub(super) begun: Begun,
+    flow: &'a Flow,
+    begun: Begun,
     pub(super) is_probe: bool,
-    pub(super) is_settled: bool,
+    is_settled: bool,
+    /// How fast its bytes may leave.
     pub(super) pace: Option<Pace>,
-    pub(super) permit: Option<SemaphorePermit<'a>>,
+    permit: Option<SemaphorePermit<'a>>,
 }
 
-impl Ticket<'_> {
+impl<'a> Ticket<'a> {
+    /// Takes leave, if the sink may be asked: as its probe, where it is away.
+    pub(super) fn take(flow: &'a Flow, permit: SemaphorePermit<'a>) -> Option<Self> {
+        let mut inner = flow.lock();
+        let is_probe = match inner.breaker.admit(super::now()) {
+            Admission::Go => false,
+            Admission::Probe => true,
+            Admission::Wait(_) | Admission::WaitForProbe => {
+                flow.fit_permits(&mut inner, Some(permit));
+                return None;
+            }
+        };
+        let begun = inner.concurrency.begin();
+        Some(Self { flow, begun, is_probe, is_settled: false, pace: None, permit: Some(permit) })
+    }
+
     /// Tells what became of the request; gives the answer back, as one that is not to be repeated where too
     /// many are.
     pub(super) fn settle<T>(mut self, place: &str, answer: Result<T, SinkError>) -> Result<T, SinkError> {
@@ -35,11 +51,9 @@ impl Ticket<'_> {
         let change = match &answer {
             Err(SinkError::Busy { words, wait }) => {
                 inner.slow_down(self.begun, now, place, words);
-                let held = wait.map_or(Change::None, |wait| inner.breaker.hold(now, wait));
-                if self.is_probe || wait.is_none() {
-                    inner.breaker.failed(now, self.is_probe, fraction())
-                } else {
-                    held
+                match wait.map(|wait| inner.breaker.hold(now, wait)) {
+                    Some(held) if held == Change::Opened || !self.is_probe => held,
+                    _ => inner.breaker.failed(now, self.is_probe, fraction()),
                 }
             }
             Err(SinkError::Away(words)) => {
@@ -48,11 +62,11 @@ impl Ticket<'_> {
             }
             Ok(_) => {
                 inner.concurrency.went_well(self.begun);
-                inner.breaker.answered(now)
+                inner.breaker.answered(now, self.is_probe)
             }
             Err(_) => {
                 inner.concurrency.end();
-                inner.breaker.answered(now)
+                inner.breaker.answered(now, self.is_probe)
             }
         };
         let words = answer.as_ref().err().map(ToString::to_string).unwrap_or_default();

@@ -220,6 +220,16 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_is_busy_may_say_for_how_long() {
+        let wait = Some(Duration::from_secs(7));
+        for (status, code) in [(503, "SlowDown"), (503, ""), (429, "")] {
+            let answer = Answer { status, code: code.to_owned(), wait, ..Answer::default() };
+            let verdict = answer.verdict("b", "RIGHTS");
+            assert!(matches!(&verdict, Verdict::Busy(_, said) if *said == wait), "{verdict:?}");
+        }
+    }
+
+    #[test]
     fn a_bucket_elsewhere_names_its_region() {
         let answer = Answer { status: 301, region: Some("eu-west-2".to_owned()), ..Answer::default() };
         let expected = "bucket 'b' is in eu-west-2; set region = \"eu-west-2\" in [sink.s3]";

@@ -176,6 +176,12 @@ mod tests {
             assert_eq!(config.operation_timeout(), Some(seconds(operation)), "{bytes}");
             assert_eq!(config.connect_timeout(), Some(seconds(5)), "{bytes}");
         }
+        let paced = timeouts.of_put(65_536, seconds(30));
+        assert_eq!(
+            paced.operation_attempt_timeout(),
+            Some(seconds(91)),
+            "our own limit is no fault of the server"
+        );
     }
 
     #[test]
