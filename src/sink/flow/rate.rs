@@ -45,11 +45,6 @@ impl Rate {
         self.credit -= amount;
         Pace { begin, at_once, per_s: self.per_s }
     }
-
-    /// Gives back what was taken and did not go.
-    pub(super) fn give_back(&mut self, amount: f64) {
-        self.credit = (self.credit + amount).min(self.burst);
-    }
 }
 
 impl Pace {
