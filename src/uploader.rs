@@ -222,6 +222,16 @@ pub enum SiteError {
     Stopped(#[from] crate::source::Stopped),
 }
 
+impl SiteError {
+    /// How long it would be useless to try the site again, where the sink is away for all.
+    fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Sink(SinkError::Later { wait, .. }) => *wait,
+            _ => None,
+        }
+    }
+}
+
 impl LiveUploader {
     /// Takes over an opened state and follows on from it.
     #[expect(clippy::too_many_arguments, reason = "the uploader's whole world, handed in once")]
@@ -263,6 +273,12 @@ impl LiveUploader {
         self.journal.stop()
     }
 
+    /// Identity of the state.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        self.journal.instance()
+    }
+
     /// Refuses a sink that gives nothing back, for `what` must read it.
     ///
     /// # Errors
@@ -273,10 +289,7 @@ impl LiveUploader {
 
     /// Whether the object under the intent's key is the one that was intended.
     async fn is_stored(&self, intent: &Intent) -> Result<bool, SiteError> {
-        let look = || async {
-            let _permit = self.shared.in_flight.acquire().await;
-            self.sink.head(&intent.key).await
-        };
+        let look = || self.sink.head(&intent.key);
         let facts = retry::until_settled(&self.settings.retry, &self.stop, look).await?;
         Ok(facts.is_some_and(|facts| facts.digest == intent.digest))
     }
@@ -392,11 +405,7 @@ impl LiveUploader {
         key: &str,
         object: &Object,
     ) -> Result<PutOutcome, SiteError> {
-        let attempt = || async {
-            let _permit = self.shared.in_flight.acquire().await;
-            self.shared.progress.step();
-            self.sink.put(key, object).await
-        };
+        let attempt = || self.sink.put(key, object);
         let outcome = retry::until_settled(&self.settings.retry, &self.stop, attempt).await;
         if outcome.is_err() {
             // Its fate may be unknown: the sink is asked before anything else is put.
@@ -487,6 +496,7 @@ impl LiveUploader {
             content_type: self.settings.format.content_type(),
             content_encoding: self.settings.compression.content_encoding(),
             facts: Arc::new(facts),
+            pace: None,
         }
     }
 
@@ -510,7 +520,6 @@ impl LiveUploader {
             site,
             retry: &self.settings.retry,
             stop: &self.stop,
-            in_flight: &self.shared.in_flight,
             pending: self.pending(site, name).map(|intent| intent.key),
         }
     }

@@ -64,6 +64,8 @@ pub(crate) struct RawSource {
 #[serde(deny_unknown_fields, expecting = "a table, such as [sink]")]
 pub(crate) struct RawSink {
     pub(crate) url: Option<Spanned<String>>,
+    pub(crate) bytes_per_second_max: Option<Spanned<HumanSize>>,
+    pub(crate) requests_per_second_max: Option<Spanned<i64>>,
     #[serde(default)]
     pub(crate) s3: RawS3,
     #[serde(default)]
@@ -169,6 +171,7 @@ pub(crate) struct RawUpload {
 #[serde(deny_unknown_fields, expecting = "a table, such as [poll]")]
 pub(crate) struct RawPoll {
     pub(crate) interval: Option<Spanned<HumanDuration>>,
+    pub(crate) jitter: Option<Spanned<HumanDuration>>,
     pub(crate) fallback: Option<Spanned<String>>,
     pub(crate) drain: Option<Spanned<HumanDuration>>,
     pub(crate) future_tolerance: Option<Spanned<HumanDuration>>,

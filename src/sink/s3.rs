@@ -13,6 +13,7 @@ mod checks;
 mod client;
 mod error;
 mod keeping;
+mod paced;
 mod parts;
 mod rights;
 mod trust;
@@ -21,6 +22,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, ConfigLoader};
@@ -33,12 +35,13 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::settings::{Checksum, S3Settings};
-use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
+use super::{Facts, Guard, Object, Pace, PutOutcome, Sink, SinkError, key};
 use crate::clock::{Clock, SystemClock};
 use checks::{Echo, WholeList};
 use client::Timeouts;
 use error::{Place, is_damage, is_no_such_key, status};
 pub use keeping::{Encryption, Keeping, Lock, LockMode, StorageClass, Tags};
+use paced::Paced;
 pub use parts::PART_BYTES_MIN;
 use rights::Right;
 
@@ -140,11 +143,18 @@ impl S3Sink {
     async fn send(
         &self,
         key: &str,
-        bytes: usize,
+        bytes: Bytes,
         request: PutObjectFluentBuilder,
+        pace: Option<Pace>,
     ) -> Result<PutOutcome, SinkError> {
-        let patience = Config::builder().timeout_config(self.timeouts.of_put(bytes));
-        match request.customize().interceptor(Echo::default()).config_override(patience).send().await {
+        let paced = pace.map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
+        let patience = Config::builder().timeout_config(self.timeouts.of_put(bytes.len(), paced));
+        let request = request.customize().interceptor(Echo::default()).config_override(patience);
+        let request = match pace {
+            Some(pace) => request.interceptor(Paced { bytes, pace }),
+            None => request,
+        };
+        match request.send().await {
             Ok(_) => Ok(PutOutcome::Stored),
             Err(error) if status(&error) == Some(412) => Ok(PutOutcome::Exists),
             Err(error) => {
@@ -180,7 +190,7 @@ impl Sink for S3Sink {
             .content_type(object.content_type)
             .set_content_encoding(object.content_encoding.map(str::to_owned))
             .set_metadata(Some(object.facts.to_metadata().into_iter().collect()));
-        self.send(key, object.bytes.len(), request).await
+        self.send(key, object.bytes.clone(), request, object.pace).await
     }
 
     /// A bucket that does not exist looks like an absent object here; [`Sink::probe`] tells.
@@ -269,7 +279,7 @@ impl Sink for S3Sink {
         self.list("", "", 1).await?;
         let try_it = || {
             let request = self.put_request(PROBE_KEY, ByteStream::from_static(PROBE_BYTES));
-            self.send(PROBE_KEY, PROBE_BYTES.len(), request)
+            self.send(PROBE_KEY, Bytes::from_static(PROBE_BYTES), request, None)
         };
         // The first may have been there since an earlier start; the second must find something.
         let guarded = try_it().await? == PutOutcome::Exists || try_it().await? == PutOutcome::Exists;

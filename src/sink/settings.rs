@@ -106,6 +106,16 @@ impl Settings {
         }
     }
 
+    /// Whether requests of the one and the other go to the same server: what it bears, it bears from both.
+    #[must_use]
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::S3(one), Self::S3(other)) => one.endpoint == other.endpoint && one.bucket == other.bucket,
+            (Self::Http(one), Self::Http(other)) => one.origin().is_some() && one.origin() == other.origin(),
+            _ => self == other,
+        }
+    }
+
     /// Reads a URL: `file:///absolute`, `file://./relative` to `base`, `s3://bucket/prefix`, `https://host/path`,
     /// `-` for stdout or `memory:`.
     ///

@@ -46,7 +46,7 @@ pub(crate) fn open_uploads(client: &S3Client) -> usize {
 pub(crate) async fn put_at_last(sink: &impl Sink, object: &Object) -> Result<PutOutcome, SinkError> {
     for _ in 0..3 {
         match sink.put(&key(object.facts.seq), object).await {
-            Err(SinkError::Retry(_)) => {}
+            Err(error) if error.is_passing() => {}
             settled => return settled,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use super::super::SinkPace;
 use super::super::document::ConfigError;
 use super::super::path::{expand, folder_of};
 use super::super::raw::{RawHttp, RawMethod, RawSink};
@@ -14,6 +15,9 @@ use crate::secret::Secret;
 use crate::sink::Settings;
 use crate::sink::http::{HttpSettings, Login, Method};
 
+/// A sink that gets less would be given up by its server between two packets.
+const BYTES_PER_SECOND: RangeInclusive<u64> = 1 << 10..=1 << 40;
+const REQUESTS_PER_SECOND: RangeInclusive<i64> = 1..=100_000;
 pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
 impl Check<'_> {
@@ -32,6 +36,19 @@ impl Check<'_> {
             Settings::Local(_) | Settings::Memory | Settings::Stdout => {}
         }
         Ok(settings)
+    }
+
+    /// How fast objects may go there.
+    pub(super) fn sink_pace(&self, raw: &RawSink) -> Checked<SinkPace> {
+        let (bytes, requests) = (raw.bytes_per_second_max.as_ref(), raw.requests_per_second_max.as_ref());
+        let of_bytes = |_| self.size(bytes, "bytes_per_second_max", &BYTES_PER_SECOND, 0);
+        let of_requests = |_| self.number(requests, "requests_per_second_max", &REQUESTS_PER_SECOND, 0);
+        let bytes = bytes.map(of_bytes).transpose()?;
+        let requests = requests.map(of_requests).transpose()?;
+        Ok(SinkPace {
+            bytes_per_second_max: bytes.map(|bytes| bytes as u64),
+            requests_per_second_max: requests.map(|requests| requests as u64),
+        })
     }
 
     /// Refuses keys that rows decide, where nobody can look whether they are taken.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Identity, RequestBuilder, Url};
+use reqwest::{Body, Certificate, Identity, RequestBuilder, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::answer::Answer;
@@ -14,7 +14,7 @@ use super::settings::{HttpSettings, Login, Method};
 use crate::base64;
 use crate::secret::Secret;
 use crate::sink::encrypted::plain_to_another_machine;
-use crate::sink::{Object, SinkError};
+use crate::sink::{Object, PacedBody, SinkError};
 
 /// Slower than this, a batch on its way is given up and begun again.
 const BYTES_PER_S_MIN: u64 = 64 << 10;
@@ -97,8 +97,16 @@ impl Client {
             Method::Put => self.inner.put(address.clone()),
         };
         let upload = Duration::from_secs(object.bytes.len() as u64 / BYTES_PER_S_MIN);
-        let request = request.headers(request::headers(object)).body(object.bytes.clone());
-        self.answer(request.timeout(self.request_timeout + upload)).await
+        let request = request.headers(request::headers(object));
+        let (request, paced) = match object.pace {
+            None => (request.body(object.bytes.clone()), Duration::ZERO),
+            Some(pace) => {
+                let body = PacedBody::new(object.bytes.clone(), pace);
+                let takes = pace.left_for(object.bytes.len());
+                (request.body(Body::wrap(body)), takes)
+            }
+        };
+        self.answer(request.timeout(self.request_timeout + upload + paced)).await
     }
 
     /// Asks whether the endpoint is there.
@@ -169,7 +177,7 @@ impl Client {
     fn unanswered(&self, error: reqwest::Error) -> SinkError {
         let place = &self.place;
         let why = root_of(&error.without_url());
-        SinkError::Retry(format!("{place} does not answer: {why}; check the network, the server and url"))
+        SinkError::Away(format!("{place} does not answer: {why}; check the network, the server and url"))
     }
 }
 

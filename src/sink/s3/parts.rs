@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_s3::config::Config;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -20,10 +21,11 @@ use futures_util::StreamExt as _;
 
 use super::checks::{CheckError, Echo};
 use super::error::{is_damage, status};
+use super::paced::Paced;
 use super::rights::Right;
 use super::{PROBE_BYTES, PROBE_KEY, S3Sink};
 use crate::base64;
-use crate::sink::{Object, PutOutcome, SinkError};
+use crate::sink::{Object, Pace, PutOutcome, SinkError};
 
 /// S3 takes no smaller one, but for the last.
 pub const PART_BYTES_MIN: usize = 5 << 20;
@@ -83,11 +85,13 @@ impl S3Sink {
             Some(upload) => upload,
             None => self.begin(&full, Some(object)).await?,
         };
-        let outcome = self.send_all(key, &upload, &object.bytes, is_guarded).await;
+        let outcome = self.send_all(key, &upload, object, is_guarded).await;
         match outcome {
             Ok(PutOutcome::Stored) => {}
             // After a lost reply it may have been put together: the next try finds the object.
-            Err(SinkError::Retry(_)) if !upload.is_gone.load(Ordering::Relaxed) => self.broken.keep(upload),
+            Err(error) if error.is_passing() && !upload.is_gone.load(Ordering::Relaxed) => {
+                self.broken.keep(upload);
+            }
             _ => self.end(&upload).await,
         }
         outcome
@@ -97,14 +101,14 @@ impl S3Sink {
         &self,
         key: &str,
         upload: &Upload,
-        bytes: &Bytes,
+        object: &Object,
         is_guarded: bool,
     ) -> Result<PutOutcome, SinkError> {
-        self.send_parts(upload, bytes).await?;
+        self.send_parts(upload, &object.bytes, object.pace).await?;
         if !is_guarded && self.metadata(key).await?.is_some() {
             return Ok(PutOutcome::Exists);
         }
-        self.put_together(upload, bytes).await
+        self.put_together(upload, &object.bytes).await
     }
 
     /// Whether the server leaves an object that is there alone when parts are put together under its key.
@@ -127,7 +131,7 @@ impl S3Sink {
     async fn is_left_alone(&self, key: &str) -> Result<bool, SinkError> {
         let upload = self.begin(key, None).await?;
         let bytes = Bytes::from_static(PROBE_BYTES);
-        self.send_parts(&upload, &bytes).await?;
+        self.send_parts(&upload, &bytes, None).await?;
         let outcome = self.put_together(&upload, &bytes).await?;
         if outcome == PutOutcome::Exists {
             self.end(&upload).await;
@@ -187,7 +191,7 @@ impl S3Sink {
     }
 
     /// Sends the parts that have not arrived. After one that fails no other is begun; those on their way arrive.
-    async fn send_parts(&self, upload: &Upload, bytes: &Bytes) -> Result<(), SinkError> {
+    async fn send_parts(&self, upload: &Upload, bytes: &Bytes, pace: Option<Pace>) -> Result<(), SinkError> {
         let size = self.part_bytes.max(bytes.len().div_ceil(PARTS_MAX));
         let parts = (0..bytes.len()).step_by(size).zip(1..);
         let failure = OnceLock::new();
@@ -196,17 +200,27 @@ impl S3Sink {
         let send = async |(start, number): (usize, i32)| {
             let part = bytes.slice(start..bytes.len().min(start + size));
             if failed.get().is_none()
-                && let Err(error) = self.send_part(upload, number, part).await
+                && let Err(error) =
+                    self.send_part(upload, number, part, pace.map(|pace| pace.behind(start))).await
             {
                 failed.get_or_init(|| error);
             }
         };
-        sending.for_each_concurrent(PARTS_AT_ONCE, send).await;
+        // At a pace, a part that begins before its turn would only keep a connection waiting.
+        let at_once = if pace.is_some() { 1 } else { PARTS_AT_ONCE };
+        sending.for_each_concurrent(at_once, send).await;
         failure.into_inner().map_or(Ok(()), Err)
     }
 
-    async fn send_part(&self, upload: &Upload, number: i32, bytes: Bytes) -> Result<(), SinkError> {
-        let patience = Config::builder().timeout_config(self.timeouts.of_put(bytes.len()));
+    async fn send_part(
+        &self,
+        upload: &Upload,
+        number: i32,
+        bytes: Bytes,
+        pace: Option<Pace>,
+    ) -> Result<(), SinkError> {
+        let paced = pace.map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
+        let patience = Config::builder().timeout_config(self.timeouts.of_put(bytes.len(), paced));
         let request = self
             .client
             .upload_part()
@@ -217,8 +231,13 @@ impl S3Sink {
             .upload_id(&upload.id)
             .part_number(number)
             .set_checksum_algorithm(self.checksum.clone())
-            .body(bytes.into());
-        let sent = request.customize().interceptor(Echo::default()).config_override(patience).send().await;
+            .body(bytes.clone().into());
+        let request = request.customize().interceptor(Echo::default()).config_override(patience);
+        let request = match pace {
+            Some(pace) => request.interceptor(Paced { bytes, pace }),
+            None => request,
+        };
+        let sent = request.send().await;
         let sent = sent.map_err(|error| {
             // Nobody sees it before the parts are put together.
             if is_damage(&error) {
