@@ -11,8 +11,6 @@
 
 mod answer;
 mod client;
-mod hold;
-mod request;
 mod settings;
 mod told;
 
@@ -20,10 +18,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::StatusCode;
 
+use super::hold::Hold;
 use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
 use answer::{Answer, Verdict};
 use client::Client;
-use hold::Hold;
 pub use settings::{HttpSettings, Login, Method};
 use told::Told;
 
@@ -70,7 +68,9 @@ impl Sink for HttpSink {
         key::check(key)?;
         self.hold.check(self.describe())?;
         let answer = self.send(key, object).await?;
-        self.hold.obey(&answer);
+        if let Some(wait) = answer.retry_after() {
+            self.hold.obey(wait, "it asked us to wait (Retry-After)");
+        }
         match answer.verdict(self.describe()) {
             Verdict::Stored => Ok(PutOutcome::Stored),
             Verdict::Holds(facts) => {
