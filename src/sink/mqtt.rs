@@ -368,11 +368,11 @@ impl Sink for MqttSink {
 
     /// Says `offline` itself: a broker publishes no will of a client that takes leave.
     async fn close(&self) {
-        let mut line = self.0.line.lock().await;
-        line.has_left = true;
-        let Some(link) = line.link.take() else { return };
-        drop(line);
         let leave = async {
+            let mut line = self.0.line.lock().await;
+            line.has_left = true;
+            let Some(link) = line.link.take() else { return };
+            drop(line);
             self.0.tell(&link, OFFLINE).await;
             link.close().await;
         };

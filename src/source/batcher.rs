@@ -215,12 +215,13 @@ mod tests {
     struct Sink {
         batches: Vec<Batch>,
         asked: usize,
+        resume: Option<Resume>,
     }
 
     impl Intake for Sink {
         fn resume(&mut self, _: &SiteId) -> Result<Resume, Stopped> {
             self.asked += 1;
-            Ok(Resume::from_the_start())
+            Ok(self.resume.clone().unwrap_or_else(Resume::from_the_start))
         }
 
         fn register(&mut self, _: livecosmos_state::SourceFile, _: FileOrigin) -> Result<(), Stopped> {
@@ -282,6 +283,24 @@ mod tests {
 
     fn lens(sink: &Sink) -> Vec<usize> {
         sink.batches.iter().map(|batch| batch.rows.len()).collect()
+    }
+
+    #[test]
+    fn batches_stay_below_what_the_sink_takes_but_for_one_that_is_sent_again() {
+        let schema = schema();
+        let lens_with = |cut_at: Option<Cursor>| {
+            let resume = Resume { bytes_max: Some(100), cut_at, ..Resume::from_the_start() };
+            let mut sink = Sink { resume: Some(resume), ..Sink::default() };
+            let mut batcher = Batcher::new(limits(100, 1 << 20, 1 << 20));
+            for offset in 0..12 {
+                // Two names of a letter with six bytes around each, and ten of values: 24 bytes a row.
+                add(&mut batcher, &mut sink, "A", &schema, file(offset), "0123456789");
+            }
+            batcher.close_all(false, &mut sink).unwrap();
+            lens(&sink)
+        };
+        assert_eq!(lens_with(None), [4, 4, 4]);
+        assert_eq!(lens_with(Some(file(6))), [7, 4, 1], "seven were sent before");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use mqtt_proto::v5::{ConnackProperties, ConnectReasonCode, DisconnectReasonCode,
 
 use crate::support::daemon::Workdir;
 use crate::support::stub_broker::{Reply, Said, StubBroker, acknowledge, leave, let_in, welcome};
-use crate::{TABLE, WITHIN, once, sending};
+use crate::{TABLE, WITHIN, at_once, once, sending};
 
 fn one_row(url: &str, lines: &str) -> Workdir {
     let workdir = sending(url, lines);
@@ -164,31 +164,27 @@ fn a_broker_that_leaves_because_of_a_large_packet_gets_smaller_ones() {
 
 #[test]
 fn what_the_broker_says_at_the_door_decides_the_code() {
-    for (code, exit, words) in [
-        (ConnectReasonCode::UnsupportedProtocolVersion, 78, "version = \"3.1.1\""),
-        (ConnectReasonCode::ClientIdentifierNotValid, 78, "client_id"),
-        (ConnectReasonCode::Banned, 77, "banned"),
-        (ConnectReasonCode::NotAuthorized, 77, "access rules"),
-        (ConnectReasonCode::ServerBusy, 69, "server busy"),
-        (ConnectReasonCode::ServerMoved, 78, "set url"),
-    ] {
-        let broker = StubBroker::start(move |_| welcome(code, ConnackProperties::default()));
+    let refusing = |code| welcome(code, ConnackProperties::default());
+    let none = ConnackProperties { max_qos: Some(mqtt_proto::QoS::Level0), ..ConnackProperties::default() };
+    let cases = [
+        (refusing(ConnectReasonCode::UnsupportedProtocolVersion), 78, "version = \"3.1.1\""),
+        (refusing(ConnectReasonCode::ClientIdentifierNotValid), 78, "client_id"),
+        (refusing(ConnectReasonCode::Banned), 77, "banned"),
+        (refusing(ConnectReasonCode::NotAuthorized), 77, "access rules"),
+        (refusing(ConnectReasonCode::ServerBusy), 69, "server busy"),
+        (refusing(ConnectReasonCode::ServerMoved), 78, "set url"),
+        (welcome(ConnectReasonCode::Success, none), 78, "QoS"),
+        // A broker that knows 3.1.1 alone.
+        (Reply::Close(vec![0x20, 2, 0, 1]), 78, "version = \"3.1.1\""),
+        // And what is none at all.
+        (Reply::Close(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), 69, "check that it speaks MQTT there"),
+    ];
+    at_once(cases, |(reply, exit, words)| {
+        let broker = StubBroker::start(move |_| reply.clone());
         let workdir = one_row(&broker.url(), "");
         let said = once(&workdir).run().expect_code(exit).stderr;
-        assert!(said.contains(words), "{code:?}: {said}");
-    }
-    let none = ConnackProperties { max_qos: Some(mqtt_proto::QoS::Level0), ..ConnackProperties::default() };
-    let broker = StubBroker::start(move |_| welcome(ConnectReasonCode::Success, none.clone()));
-    let said = once(&one_row(&broker.url(), "")).run().expect_code(78).stderr;
-    assert!(said.contains("QoS"), "{said}");
-    // A broker that knows 3.1.1 alone.
-    let broker = StubBroker::start(|_| Reply::Close(vec![0x20, 2, 0, 1]));
-    let said = once(&one_row(&broker.url(), "")).run().expect_code(78).stderr;
-    assert!(said.contains("version = \"3.1.1\""), "{said}");
-    // And what is none at all.
-    let broker = StubBroker::start(|_| Reply::Close(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
-    let said = once(&one_row(&broker.url(), "")).run().expect_code(69).stderr;
-    assert!(said.contains("check that it speaks MQTT there"), "{said}");
+        assert!(said.contains(words), "{words}: {said}");
+    });
 }
 
 #[test]

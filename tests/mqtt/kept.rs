@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::data::{self, SplitMix64};
 use crate::support::mosquitto::Mosquitto;
 use crate::support::process::wait_until;
@@ -31,17 +33,21 @@ fn survive_kills(kills: u32, version: &'static str, lines: &str) {
         let more = 30 + u32::try_from(random.below(120)).expect("few");
         add_rows(&workdir, rows, more);
         rows += more;
-        let running = daemon.spawn();
+        let mut running = daemon.spawn();
         wait_for_a_moment(&mut random, 300);
         match random.below(6) {
             0 | 1 => {
                 brokers += 1;
-                // What it has acknowledged it has written to the receiver; what it keeps for one that is away is
-                // on its disk later.
+                // It acknowledges before it writes its sessions to the disk, which no publisher can mend: so it is
+                // killed when it has written them, with whatever is on its way at the daemon.
+                running.signal(Signal::STOP);
+                broker.wait_settled();
                 let seen = receiver.subscriptions();
                 broker.kill();
                 broker.start_again();
                 receiver.wait_subscribed(seen);
+                running.signal(Signal::CONT);
+                wait_for_a_moment(&mut random, 300);
             }
             2 => {
                 receivers += 1;
@@ -81,7 +87,7 @@ fn an_outage_ends_with_all_rows_there_once() {
     let mut broker = Mosquitto::start();
     let mut receiver = Subscriber::start(broker.address(), "5", TOPICS);
     let workdir = sending(&broker.url(), "");
-    let mut daemon = workdir.livecosmos().table(TABLE).spawn();
+    let mut daemon = workdir.livecosmos().table(TABLE).env("LIVECOSMOS_LOG", "debug").spawn();
     add_rows(&workdir, 0, 60);
     wait_until("the first rows", WITHIN, || (receiver.rows() >= 60).then_some(()));
     let seen = receiver.subscriptions();
@@ -94,6 +100,44 @@ fn an_outage_ends_with_all_rows_there_once() {
     assert_arrived(&receiver, 390);
     daemon.terminate();
     let _ = daemon.wait().expect_code(0);
+}
+
+#[test]
+fn a_broker_that_stands_still_is_left_and_found_again() {
+    let mut broker = Mosquitto::start();
+    let receiver = Subscriber::start(broker.address(), "5", TOPICS);
+    let workdir = sending(&broker.url(), "request_timeout = \"1s\"\nconnect_timeout = \"1s\"");
+    let mut daemon = workdir.livecosmos().table(TABLE).env("LIVECOSMOS_LOG", "debug").spawn();
+    add_rows(&workdir, 0, 60);
+    wait_until("the first rows", WITHIN, || (receiver.rows() >= 60).then_some(()));
+    broker.signal(Signal::STOP);
+    add_rows(&workdir, 60, 90);
+    daemon.wait_for_stderr("did not acknowledge", WITHIN);
+    daemon.wait_for_stderr("does not welcome us", WITHIN);
+    broker.signal(Signal::CONT);
+    assert_arrived(&receiver, 150);
+    drop(daemon);
+}
+
+#[test]
+fn a_broker_that_answers_no_ping_is_left_before_there_is_anything_to_send() {
+    let mut broker = Mosquitto::start();
+    let workdir =
+        sending(&broker.url(), "keep_alive = \"5s\"\nstatus_topic = \"status\"\nconnect_timeout = \"1s\"");
+    let heard = broker.listen("status", &[]);
+    let daemon = workdir.livecosmos().table(TABLE).spawn();
+    let online = |times: usize| {
+        wait_until("the daemon", WITHIN, || {
+            (heard.heard().iter().filter(|said| *said == "online").count() >= times).then_some(())
+        });
+    };
+    online(1);
+    broker.signal(Signal::STOP);
+    let left = Instant::now() + Duration::from_secs(7);
+    wait_until("two pings", WITHIN, || (Instant::now() >= left).then_some(()));
+    broker.signal(Signal::CONT);
+    online(2);
+    drop(daemon);
 }
 
 #[test]

@@ -57,6 +57,14 @@ pub(crate) fn add_rows(workdir: &Workdir, first: u32, count: u32) {
     workdir.append("met.csv", (first..first + count).map(row).collect::<String>());
 }
 
+/// Plays each case on a thread of its own: they wait more than they work.
+pub(crate) fn at_once<C: Send>(cases: impl IntoIterator<Item = C>, play: impl Fn(C) + Sync) {
+    std::thread::scope(|scope| {
+        let play = &play;
+        cases.into_iter().for_each(|case| drop(scope.spawn(move || play(case))));
+    });
+}
+
 pub(crate) fn once(workdir: &Workdir) -> Livecosmos {
     workdir.livecosmos().table(TABLE).arg("--once")
 }

@@ -2,9 +2,9 @@
 
 use crate::support::daemon::{Livecosmos, Workdir, workdir};
 use crate::support::mosquitto::Mosquitto;
-use crate::support::process::free_address;
+use crate::support::process::{free_address, wait_until};
 use crate::support::subscriber::Subscriber;
-use crate::{TOPICS, add_rows, assert_arrived, once, sending};
+use crate::{TOPICS, WITHIN, add_rows, assert_arrived, once, sending};
 
 fn check(workdir: &Workdir) -> Livecosmos {
     Livecosmos::new(workdir.folder()).arg("check").arg(workdir.config())
@@ -52,6 +52,7 @@ fn a_topic_that_is_forbidden_to_one_site_holds_up_that_site_alone() {
     assert!(said.contains("not authorized") && said.contains("access rules"), "{said}");
     assert!(!workdir.state_dir().join("MET.quarantine.ndjson").exists());
     folder.write("rules", format!("{rules}topic write livecosmos/MET/C\n"));
+    wait_until("the rows of the others", WITHIN, || (receiver.rows() == 60).then_some(()));
     let seen = receiver.subscriptions();
     broker.kill();
     broker.start_again();
@@ -79,9 +80,7 @@ fn check_says_what_the_broker_allows_and_pushes_no_daemon_out() {
     let broker = Mosquitto::start_with("allow_anonymous true\nmax_packet_size 20480\n");
     let workdir = sending(&broker.url(), "client_id = \"field\"");
     let daemon = workdir.livecosmos().table("MET").spawn();
-    crate::support::process::wait_until("the daemon", crate::WITHIN, || {
-        broker.log().contains(" as field ").then_some(())
-    });
+    wait_until("the daemon", WITHIN, || broker.log().contains(" as field ").then_some(()));
     let said = check(&workdir).run().expect_code(0).stdout;
     for words in [
         "MQTT 5",

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use super::process::{self, Process, free_address};
 
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
+/// It looks several times a second whether there is something to write.
+const SETTLES_WITHIN: Duration = Duration::from_millis(300);
 const PROGRAM: &str = "/usr/sbin/mosquitto";
 /// Sessions and retained messages are on the disk soon after each change.
 const KEEPING: &str = "persistence true\nautosave_on_changes true\nautosave_interval 1\n";
@@ -79,6 +81,20 @@ impl Mosquitto {
         let address = self.address;
         process.wait_ready(STARTS_WITHIN, || TcpStream::connect(address).is_ok());
         self.process = Some(process);
+    }
+
+    /// Waits until its sessions are on the disk: nothing has been written there for a while.
+    pub fn wait_settled(&self) {
+        let database = self.folder.path().join("mosquitto.db");
+        let look = || database.metadata().ok().map(|known| (known.len(), known.modified().ok()));
+        let (mut seen, mut since) = (look(), Instant::now());
+        process::wait_until("a broker at rest", STARTS_WITHIN, || {
+            let now = look();
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            }
+            (since.elapsed() >= SETTLES_WITHIN).then_some(())
+        });
     }
 
     /// Kills it.
