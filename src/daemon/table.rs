@@ -160,6 +160,7 @@ impl Table {
             workers.abort_all();
         }
         while workers.join_next().await.is_some() {}
+        self.uploader.take_leave().await;
         match self.close() {
             Err(error) => {
                 tracing::error!(table = %self.config.table, "the last commit failed: {error}");

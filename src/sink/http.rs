@@ -11,7 +11,6 @@
 
 mod answer;
 mod client;
-mod request;
 mod settings;
 mod told;
 

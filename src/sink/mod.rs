@@ -6,8 +6,11 @@ mod facts;
 mod flow;
 pub mod http;
 mod key;
+mod labels;
 pub mod local;
 pub mod memory;
+pub mod mqtt;
+mod pem;
 mod retry_after;
 pub mod s3;
 mod schema_text;
@@ -37,6 +40,7 @@ pub async fn open(settings: &Settings) -> Result<Arc<dyn Sink>, SinkError> {
         Settings::S3(settings) => Arc::new(s3::S3Sink::open(settings).await?),
         Settings::Stdout => Arc::new(stdout::StdoutSink),
         Settings::Http(settings) => Arc::new(http::HttpSink::open(settings)?),
+        Settings::Mqtt(settings) => Arc::new(mqtt::MqttSink::open(settings)?),
     })
 }
 
@@ -101,6 +105,14 @@ pub trait Sink: Send + Sync {
     fn can_be_read(&self) -> bool {
         true
     }
+
+    /// The largest object that it takes, where it has said so; batches are cut to fit.
+    fn object_bytes_max(&self) -> Option<usize> {
+        None
+    }
+
+    /// Takes leave of the other end, where that wants to know. Nothing is put after it.
+    async fn close(&self) {}
 
     /// For messages: scheme, host and path, never a secret.
     fn describe(&self) -> &str;

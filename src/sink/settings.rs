@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::http::HttpSettings;
+use super::mqtt::MqttSettings;
 use super::s3::Keeping;
 
 /// Which sink, and how it is reached.
@@ -17,6 +18,8 @@ pub enum Settings {
     S3(Box<S3Settings>),
     /// An HTTP endpoint.
     Http(Box<HttpSettings>),
+    /// An MQTT broker.
+    Mqtt(Box<MqttSettings>),
     /// The output of this process.
     Stdout,
 }
@@ -117,7 +120,7 @@ impl Settings {
     }
 
     /// Reads a URL: `file:///absolute`, `file://./relative` to `base`, `s3://bucket/prefix`, `https://host/path`,
-    /// `-` for stdout or `memory:`.
+    /// `mqtts://host:port`, `-` for stdout or `memory:`.
     ///
     /// The path of a `file` URL is taken as it is written: `%20` stays three characters. The settings of
     /// a bucket or an endpoint come with their defaults, for the caller to change.
@@ -135,6 +138,9 @@ impl Settings {
         if url.starts_with("https://") || url.starts_with("http://") {
             return HttpSettings::new(url).map(|settings| Self::Http(Box::new(settings)));
         }
+        if url.starts_with("mqtts://") || url.starts_with("mqtt://") {
+            return MqttSettings::new(url).map(|settings| Self::Mqtt(Box::new(settings)));
+        }
         if url == super::stdout::URL {
             return Ok(Self::Stdout);
         }
@@ -143,7 +149,7 @@ impl Settings {
         }
         Err(InvalidSettings(format!(
             "sink url '{url}' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix, \
-             https://host/path, - for stdout or memory:"
+             https://host/path, mqtts://host:8883, - for stdout or memory:"
         )))
     }
 }

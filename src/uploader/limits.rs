@@ -70,7 +70,7 @@ impl Shared {
     ///
     /// What is larger than all memory there is goes alone.
     pub(super) async fn borrow(&self, rows: &Rows) -> Result<Loan, Stopped> {
-        let bytes = rows.held_bytes() + payload_bytes_expected(rows);
+        let bytes = rows.held_bytes() + rows.payload_bytes_expected();
         let kib = kib(bytes).min(self.memory_kib_max);
         let permit = Arc::clone(&self.memory).acquire_many_owned(kib).await.map_err(|_| Stopped)?;
         Ok(Loan(Some(permit)))
@@ -97,10 +97,4 @@ impl Loan {
 
 fn kib(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX).max(1)
-}
-
-/// A row of JSON repeats the names: two quotes, a colon and a comma around each.
-fn payload_bytes_expected(rows: &Rows) -> usize {
-    let names: usize = rows.schema().columns.iter().map(|name| name.len() + 6).sum();
-    rows.value_bytes() + rows.len() * names
 }

@@ -1,6 +1,7 @@
 //! From what is written to what is meant: every value is checked once, here.
 
 mod columns;
+mod mqtt;
 mod oracle;
 mod s3;
 mod secret;
@@ -40,6 +41,13 @@ pub(super) fn tables(document: &Document) -> Checked<BTreeMap<TableName, TableCo
                 "put {table} into the key template, or give one another sink"
             };
             return Err(document.error(&span, what, remedy));
+        }
+        if let Some(other) = tables.values().find(|other| mqtt::share_client(&config, other)) {
+            let what = format!(
+                "tables {} and {} would push each other out: they have one client_id",
+                other.table, config.table
+            );
+            return Err(document.error(&span, what, "put {table} into client_id under [sink.mqtt]"));
         }
         tables.insert(config.table.clone(), config);
     }

@@ -1,6 +1,7 @@
 //! The `[sink]` section.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -33,6 +34,7 @@ impl Check<'_> {
         match &mut settings {
             Settings::S3(settings) => self.s3(&raw.s3, settings)?,
             Settings::Http(settings) => self.http(&raw.http, settings)?,
+            Settings::Mqtt(settings) => self.mqtt(&raw.mqtt, settings)?,
             Settings::Local(_) | Settings::Memory | Settings::Stdout => {}
         }
         Ok(settings)
@@ -58,7 +60,7 @@ impl Check<'_> {
         key: &KeyTemplate,
         sink: &Settings,
     ) -> Checked<()> {
-        let can_be_read = !matches!(sink, Settings::Http(_) | Settings::Stdout);
+        let can_be_read = !matches!(sink, Settings::Http(_) | Settings::Mqtt(_) | Settings::Stdout);
         match written.filter(|_| !can_be_read && !key.is_listed_by_seq()) {
             None => Ok(()),
             Some(written) => Err(self.at(
@@ -78,15 +80,7 @@ impl Check<'_> {
             raw.headers.iter().map(|(name, value)| (name.get_ref().clone(), value.get_ref().clone()));
         settings.headers = headers.collect();
         settings.login = self.login(raw)?;
-        settings.certificate = match (&raw.certificate, &raw.certificate_key) {
-            (Some(certificate), Some(key)) => Some((self.file(certificate)?, self.file(key)?)),
-            (None, None) => None,
-            (Some(lonely), None) | (None, Some(lonely)) => {
-                return Err(
-                    self.at(lonely, "certificate and certificate_key go together; set both, or neither")
-                );
-            }
-        };
+        settings.certificate = self.identity(raw.certificate.as_ref(), raw.certificate_key.as_ref())?;
         settings.ca = raw.ca.as_ref().map(|ca| self.file(ca)).transpose()?;
         settings.allow_http = raw.allow_http.unwrap_or(false);
         let (connect, request) = (raw.connect_timeout.as_ref(), raw.request_timeout.as_ref());
@@ -95,6 +89,21 @@ impl Check<'_> {
         settings.request_timeout =
             self.duration(request, "request_timeout", &TIMEOUT, settings.request_timeout)?;
         Ok(())
+    }
+
+    /// Files with a certificate of ours and its key.
+    pub(super) fn identity(
+        &self,
+        certificate: Option<&Spanned<String>>,
+        key: Option<&Spanned<String>>,
+    ) -> Checked<Option<(PathBuf, PathBuf)>> {
+        match (certificate, key) {
+            (Some(certificate), Some(key)) => Ok(Some((self.file(certificate)?, self.file(key)?))),
+            (None, None) => Ok(None),
+            (Some(lonely), None) | (None, Some(lonely)) => {
+                Err(self.at(lonely, "certificate and certificate_key go together; set both, or neither"))
+            }
+        }
     }
 
     fn login(&self, raw: &RawHttp) -> Checked<Login> {
@@ -128,7 +137,7 @@ impl Check<'_> {
         }
         Err(self.at(
             url,
-            "this URL holds a user or password; remove them: credentials come from the environment, an AWS profile, or [sink.http]",
+            "this URL holds a user or password; remove them: credentials come from the environment, an AWS profile, [sink.http] or [sink.mqtt]",
         ))
     }
 }

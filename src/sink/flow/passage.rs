@@ -90,6 +90,15 @@ impl Sink for Passage {
         self.sink.can_be_read()
     }
 
+    fn object_bytes_max(&self) -> Option<usize> {
+        self.sink.object_bytes_max()
+    }
+
+    /// Whether the sink is away or busy: a leave is no request.
+    async fn close(&self) {
+        self.sink.close().await;
+    }
+
     fn describe(&self) -> &str {
         self.sink.describe()
     }

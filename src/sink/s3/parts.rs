@@ -86,7 +86,7 @@ impl S3Sink {
             None => self.begin(&full, Some(object)).await?,
         };
         let outcome = self.send_all(key, &upload, object, is_guarded).await;
-        match outcome {
+        match &outcome {
             Ok(PutOutcome::Stored) => {}
             // After a lost reply it may have been put together: the next try finds the object.
             Err(error) if error.is_passing() && !upload.is_gone.load(Ordering::Relaxed) => {
