@@ -21,6 +21,7 @@ mod adopt;
 mod beside;
 mod change;
 mod errand;
+mod error;
 mod fill;
 mod fit;
 mod foresee;
@@ -29,6 +30,7 @@ mod journal;
 mod late;
 mod ledger;
 mod limits;
+mod pack;
 mod pass;
 mod pause;
 mod rebuild;
@@ -37,91 +39,37 @@ mod rehearse;
 mod requeue;
 mod retry;
 mod scattered;
+mod settings;
 mod stored;
 
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use livecosmos_state::{ChainName, CommitError, Cursor, FillKind, Intent, Observer, SiteId, Store, Time};
+use livecosmos_state::{ChainName, CommitError, Cursor, FillKind, Intent, Observer, SiteId, Store};
 
+pub use error::SiteError;
 pub use foresee::{Foreseen, foresee};
 pub use limits::Shared;
 pub use pass::{PassError, PassReport, Totals};
 pub use rehearse::{Plan, Rehearsal, SitePlan};
 pub use requeue::{Requeued, Waiting};
 pub use retry::{RetryPolicy, until_settled as settle};
+pub use settings::{Fallback, Lookback, Settings};
 
 use crate::clock::Clock;
-use crate::key::{Content, KeyTemplate, Named};
-use crate::payload::{Compression, Encoded, Format};
 use crate::quarantine::Quarantine;
 use crate::rows::Batch;
-use crate::sink::{self, Contents, Facts, Object, PutOutcome, Sink, SinkError};
+use crate::sink::{self, Object, PutOutcome, Sink, SinkError};
 use crate::stop::Stop;
 use adopt::{Chain, Found};
 use change::{Change, Position, Sent};
 use fit::Fit;
 use journal::Journal;
 use limits::Loan;
+use pack::Packed;
 use pause::Pauses;
 use refuse::Refusals;
-
-/// What shapes a table's objects and their upload.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The table.
-    pub table: livecosmos_state::TableName,
-    /// Identity of its source.
-    pub source_id: String,
-    /// How keys are made.
-    pub key: KeyTemplate,
-    /// How rows are spelled.
-    pub format: Format,
-    /// How payloads are compressed.
-    pub compression: Compression,
-    /// Short digest of the settings that shape a payload.
-    pub config_digest: String,
-    /// Where a site begins that was never seen: this many seconds before now, or at a time.
-    pub fallback: Fallback,
-    /// Name of the time column.
-    pub time_column: String,
-    /// Name of the tie column, where there is one.
-    pub tie_column: Option<String>,
-    /// How rows that come late are found.
-    pub lookback: Option<Lookback>,
-    /// A site with a full batch of rows that are all older than this, in seconds, is split: the live
-    /// chain goes on from there, and a fill sends what lies between.
-    pub catch_up_after_s: Option<i64>,
-    /// How long a commit may wait for room on the disk; for ever without it.
-    pub commit_patience: Option<Duration>,
-    /// How long a failed put is tried again within a pass.
-    pub retry: RetryPolicy,
-}
-
-/// Where a site begins that was never seen before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fallback {
-    /// This many seconds before the first look.
-    Before {
-        /// Seconds.
-        seconds: i64,
-    },
-    /// With the first row at or after this time.
-    At(Time),
-    /// At the beginning.
-    All,
-}
-
-/// How rows that come late are found: by reading a window behind the watermark again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lookback {
-    /// Length of the window.
-    pub seconds: i64,
-    /// A row that was changed after it was sent is sent again, as a new version.
-    pub sends_updates: bool,
-}
 
 /// Follows one table: takes batches from its source, stores them, remembers.
 ///
@@ -157,13 +105,6 @@ struct Parcel {
     next: Option<Cursor>,
 }
 
-/// A batch as it is stored.
-struct Packed {
-    encoded: Encoded,
-    /// Its rows, for the ledger.
-    rows: Sent,
-}
-
 /// How a batch ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -193,47 +134,6 @@ enum Confirmed {
     AsKnown,
     /// It goes on behind that; the site was moved to its end.
     Moved,
-}
-
-/// Why a site could not go on in this pass.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum SiteError {
-    /// The sink did not take the object.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// The sink does not take one object, and takes others.
-    #[error("{0}")]
-    NotTaken(String),
-    /// What the sink holds contradicts itself.
-    #[error("{0}")]
-    Inconsistent(String),
-    /// The batch could not be spelled.
-    #[error("cannot encode a batch of site {site}: {reason}")]
-    Encode {
-        /// Whose batch.
-        site: SiteId,
-        /// The library's words.
-        reason: String,
-    },
-    /// A row of the site can be neither sent nor kept.
-    #[error("{0}")]
-    Quarantine(String),
-    /// The state cannot be written.
-    #[error(transparent)]
-    State(#[from] CommitError),
-    /// The daemon is stopping.
-    #[error(transparent)]
-    Stopped(#[from] crate::source::Stopped),
-}
-
-impl SiteError {
-    /// How long it would be useless to try the site again, where the sink is away for all.
-    fn wait(&self) -> Option<Duration> {
-        match self {
-            Self::Sink(SinkError::Later { wait, .. }) => *wait,
-            _ => None,
-        }
-    }
 }
 
 impl LiveUploader {
@@ -432,91 +332,6 @@ impl LiveUploader {
         }
     }
 
-    /// Spells the batch on a thread for computing; gives it back for its facts.
-    async fn pack(&self, mut parcel: Parcel) -> Result<(Parcel, Packed), SiteError> {
-        let _permit = self.shared.encoders.acquire().await;
-        let (format, compression) = (self.settings.format.clone(), self.settings.compression);
-        let clerk = self.clerk(&parcel.batch, &parcel.chain);
-        let site = parcel.batch.site.clone();
-        let expected_bytes = parcel.batch.rows.payload_bytes_expected();
-        // What cannot be parted goes into quarantine if it is refused.
-        let is_smallest = parcel.batch.rows.len() == 1 || self.rows_max(&site, &parcel.chain) == Some(1);
-        let failed = |reason: String| SiteError::Encode { site: site.clone(), reason };
-        let task = tokio::task::spawn_blocking(move || {
-            let encoded = format.encode(&parcel.batch, compression);
-            let rows = clerk.rows(&parcel.batch);
-            if !is_smallest {
-                parcel.batch.rows.release_values();
-            }
-            (parcel, encoded, rows)
-        });
-        let (parcel, encoded, rows) = task.await.map_err(|error| failed(error.to_string()))?;
-        let encoded = encoded.map_err(|error| failed(error.to_string()))?;
-        self.fit.note(encoded.bytes.len(), expected_bytes, self.sink.object_bytes_max());
-        if encoded.misfits > 0 {
-            tracing::warn!(table = %self.settings.table, %site, values = encoded.misfits,
-                "values do not fit the types of their columns; they stand in the last column of the object: declare \
-                 the columns as \"text\" under [columns], or mend the values");
-        }
-        Ok((parcel, Packed { encoded, rows }))
-    }
-
-    /// The intent that makes the batch the next object of its chain (I3).
-    async fn intend(&self, parcel: &Parcel, encoded: &Encoded) -> Result<Intent, SiteError> {
-        let Parcel { chain, batch, next } = parcel;
-        let Position { seq, cursor: from, .. } = self.position(&batch.site, chain);
-        let range = batch.time_range();
-        let last_data = range.map_or_else(|| front_of(&from), |(_, last)| last);
-        let (first, last) = range.unwrap_or_else(|| (time_of(&from), time_of(&from)));
-        let (ext, bytes) = (self.extension(), &*encoded.bytes);
-        let content = Some(Content { from: &from, to: &batch.to, first, last, bytes });
-        let (site, table) = (&batch.site, &self.settings.table);
-        let named = Named { site, table, chain, seq, ext: &ext, content };
-        let mut intent = Intent {
-            seq,
-            to: batch.to.clone(),
-            next: next.clone(),
-            key: self.settings.key.key_of(&named),
-            rows: batch.rows.len() as u64,
-            last_data,
-            from: from.clone(),
-            digest: encoded.digest,
-            since: self.clock.now(),
-        };
-        if self.is_alike_elsewhere(site, chain, &intent).await? {
-            intent.key = self.settings.key.key_apart(&named);
-        }
-        Ok(intent)
-    }
-
-    fn object(&self, parcel: &Parcel, intent: &Intent, generation: u64, encoded: Encoded) -> Object {
-        let Parcel { chain, batch, .. } = parcel;
-        let facts = Facts {
-            table: self.settings.table.without_sink(),
-            site: batch.site.clone(),
-            chain: chain.clone(),
-            seq: intent.seq,
-            from: intent.from.clone(),
-            to: intent.to.clone(),
-            next: intent.next.clone(),
-            is_resend: self.kind_of(&batch.site, chain) == Some(FillKind::Resend),
-            rows: intent.rows,
-            last_data: intent.last_data,
-            digest: intent.digest,
-            config: self.settings.config_digest.clone(),
-            instance: self.journal.instance().to_owned(),
-            generation,
-            contents: Contents::of(&batch.rows),
-        };
-        Object {
-            bytes: encoded.bytes,
-            content_type: self.settings.format.content_type(),
-            content_encoding: self.settings.compression.content_encoding(),
-            facts: Arc::new(facts),
-            pace: None,
-        }
-    }
-
     /// Where the chain stands as far as is known.
     fn position(&self, site: &SiteId, chain: &ChainName) -> Position {
         self.journal
@@ -541,32 +356,12 @@ impl LiveUploader {
         }
     }
 
-    fn extension(&self) -> String {
-        format!("{}{}", self.settings.format.extension(), self.settings.compression.extension())
-    }
-
     fn looked_beside(&self) -> std::sync::MutexGuard<'_, HashSet<SiteId>> {
         self.looked_beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn confirmed(&self) -> std::sync::MutexGuard<'_, HashSet<(SiteId, ChainName)>> {
         self.confirmed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The time by which an object without rows is named: in a file there is none.
-fn time_of(from: &Cursor) -> Time {
-    match from {
-        Cursor::Row { time, .. } => *time,
-        Cursor::Start | Cursor::File { .. } => Time::new(0, 0).unwrap_or(Time::MIN),
-    }
-}
-
-/// The time at which an object without rows stands.
-fn front_of(cursor: &Cursor) -> Time {
-    match cursor {
-        Cursor::Row { time, .. } => *time,
-        Cursor::Start | Cursor::File { .. } => Time::MIN,
     }
 }
 

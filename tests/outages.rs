@@ -5,16 +5,19 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use support::daemon::{Workdir, workdir};
 use support::front::{Fault, Front};
+use support::mosquitto::Mosquitto;
 use support::objects::{self, StoredRow};
 use support::process::wait_until;
 use support::receiver::Receiver;
 use support::s3s::{self, S3s};
+use support::subscriber::Subscriber;
 
 const WITHIN: Duration = Duration::from_mins(5);
 const SITES: usize = 12;
@@ -33,6 +36,8 @@ struct Sinks {
     store: S3s,
     front: Front,
     receiver: Mutex<Receiver>,
+    broker: Mutex<Mosquitto>,
+    subscriber: Subscriber,
 }
 
 impl Sinks {
@@ -40,23 +45,31 @@ impl Sinks {
         let store = s3s::start();
         let front = Front::before(store.address());
         let receiver = Receiver::start();
+        let broker = Mosquitto::start();
+        let subscriber = Subscriber::start(broker.address(), "5", "livecosmos/#");
         let workdir = workdir(&format!(
             "[source]\nkind = \"csv\"\npath = \"met.csv\"\n\
              [sink]\nurl = \"s3://{}/raw\"\n[sink.s3]\nendpoint = \"{}\"\nregion = \"us-east-1\"\npath_style = true\n\
-             [sinks.http]\nurl = \"{}\"\n[sinks.folder]\nurl = \"file://./mount/stored\"\n\
+             [sinks.http]\nurl = \"{}\"\n[sinks.mqtt]\nurl = \"{}\"\n[sinks.folder]\nurl = \"file://./mount/stored\"\n\
              [upload]\nformat = \"ndjson\"\n[poll]\ninterval = \"500ms\"\nfallback = \"all\"\n\
              [tables.MET]\nsite_column = \"SITE_ID\"\ntime_column = \"DATE_TIME\"\n",
             store.bucket(),
             front.endpoint(),
-            receiver.url()
+            receiver.url(),
+            broker.url()
         ));
         workdir.write("met.csv", "SITE_ID,DATE_TIME,ID\n");
         std::fs::create_dir(workdir.path("mount")).expect("a new folder");
-        Self { workdir, store, front, receiver: Mutex::new(receiver) }
+        let (receiver, broker) = (Mutex::new(receiver), Mutex::new(broker));
+        Self { workdir, store, front, receiver, broker, subscriber }
     }
 
-    fn receiver(&self) -> std::sync::MutexGuard<'_, Receiver> {
+    fn receiver(&self) -> MutexGuard<'_, Receiver> {
         self.receiver.lock().expect("no test panics with it")
+    }
+
+    fn broker(&self) -> MutexGuard<'_, Mosquitto> {
+        self.broker.lock().expect("no test panics with it")
     }
 
     #[expect(clippy::disallowed_methods, reason = "a folder that goes away, not a file that is replaced")]
@@ -64,8 +77,10 @@ impl Sinks {
         std::fs::rename(self.workdir.path(from), self.workdir.path(to)).expect("renamed");
     }
 
-    /// The network to the bucket is gone, the receiver is down, and where the folder was there is something else.
+    /// The network to the bucket is gone, the receiver is down, the broker hangs, and where the folder was there is
+    /// something else.
     fn leave(&self) {
+        self.broker().signal(Signal::STOP);
         self.front.set_rule(|_| Fault::LoseRequest);
         self.receiver().stop();
         self.rename("mount", "unmounted");
@@ -75,6 +90,7 @@ impl Sinks {
     fn come_back(&self) {
         std::fs::remove_file(self.workdir.path("mount")).expect("removed");
         self.rename("unmounted", "mount");
+        self.broker().signal(Signal::CONT);
         self.receiver().start_again();
         self.front.set_rule(|_| Fault::None);
     }
@@ -84,6 +100,7 @@ impl Sinks {
         objects::rows(&match sink {
             "S3" => objects::in_bucket(self.store.client(), "raw/S"),
             "HTTP" => self.receiver().batches(),
+            "MQTT" => self.subscriber.batches(),
             _ if folder.exists() => objects::in_folder(&folder),
             _ => BTreeMap::new(),
         })
@@ -113,7 +130,7 @@ fn keep_writing(workdir: &Workdir, written: &AtomicUsize, is_over: &AtomicBool) 
 
 /// Lets every sink be away for so long, and says how long each takes to have everything again.
 fn live_through(outage: Duration) {
-    const KINDS: [&str; 3] = ["S3", "HTTP", "folder"];
+    const KINDS: [&str; 4] = ["S3", "HTTP", "MQTT", "folder"];
     let sinks = Sinks::start();
     let (written, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let mut running = sinks.workdir.livecosmos().table("MET").credentials(&sinks.store).spawn();

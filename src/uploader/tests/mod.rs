@@ -14,14 +14,17 @@ mod resent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use livecosmos_state::{Commit, Store, TableName, Time};
 
 use super::*;
 use crate::clock::Clock;
+use crate::key::KeyTemplate;
+use crate::payload::{Compression, Format};
 use crate::progress::Progress;
-use crate::sink::{Flows, Guard, Sink};
+use crate::sink::{Facts, Flows, Guard, Sink};
 use crate::source::csv::{self, CsvSource};
 use crate::source::{Limits, SiteRule, Source, TableShape, TimeReader};
 
