@@ -18,7 +18,7 @@ pub(super) fn first_look(instance: &str, table: &TableName, jitter: Duration) ->
 mod tests {
     use super::*;
 
-    const JITTER: Duration = Duration::from_secs(60);
+    const JITTER: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_fleet_that_starts_at_once_looks_evenly_over_the_jitter() {

@@ -352,7 +352,7 @@ async fn a_put_that_takes_long_by_our_own_limit_shows_life_and_one_that_hangs_sh
 async fn a_body_leaves_evenly_and_whole() {
     let flow = Flow::new(FlowLimits { bytes_per_second_max: Some(1 << 20), ..LIMITS });
     let waiter = Waiter::default();
-    let bytes = Bytes::from_iter((0..30 << 20).map(|at: u32| at.to_le_bytes()[1]));
+    let bytes: Bytes = (0..30 << 20).map(|at: u32| at.to_le_bytes()[1]).collect();
     let ticket = flow.enter(bytes.len() as u64, &waiter).await.unwrap();
     let mut body = Box::pin(PacedBody::new(bytes.clone(), ticket.pace.unwrap()));
     assert_eq!(body.size_hint().exact(), Some(30 << 20));

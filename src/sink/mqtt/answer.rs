@@ -136,7 +136,7 @@ fn spelled(code: u8, words: Option<&str>) -> String {
 mod tests {
     use super::*;
 
-    fn kind(result: Result<impl Sized, SinkError>) -> &'static str {
+    fn kind<T>(result: &Result<T, SinkError>) -> &'static str {
         match result {
             Ok(_) => "well",
             Err(SinkError::Refused(_)) => "refused",
@@ -157,12 +157,12 @@ mod tests {
         ] {
             for code in codes {
                 assert_eq!(
-                    kind(of_message("mqtt://h:1", "t", false, (*code, None))),
+                    kind(&of_message("mqtt://h:1", "t", false, (*code, None))),
                     one_topic,
                     "{code:02x}"
                 );
                 assert_eq!(
-                    kind(of_message("mqtt://h:1", "t", true, (*code, None))),
+                    kind(&of_message("mqtt://h:1", "t", true, (*code, None))),
                     topic_a_site,
                     "{code:02x}"
                 );
@@ -179,7 +179,7 @@ mod tests {
             (&[0x81, 0x82, 0x84, 0x85, 0x90, 0x95, 0x99, 0x9a, 0x9b, 0x9d], "fatal"),
         ] {
             for code in codes {
-                assert_eq!(kind(of_welcome("mqtt://h:1", *code, None)), meaning, "{code:02x}");
+                assert_eq!(kind(&of_welcome("mqtt://h:1", *code, None)), meaning, "{code:02x}");
             }
         }
     }
