@@ -32,6 +32,7 @@ pub mod relay;
 pub mod s3_client;
 pub mod s3s;
 pub mod scripted;
+pub mod sent;
 pub mod server;
 pub mod stub_broker;
 pub mod subscriber;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::authority::Authority;
 use super::process::{self, Process, free_address};
+use super::sent::batches_in;
 
 const PAGE: &str = include_str!("../../docs/http-endpoint.md");
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
@@ -100,17 +101,7 @@ ThreadingHTTPServer",
 
     /// The batches it stored: key to rows, as objects are.
     pub fn batches(&self) -> BTreeMap<String, Vec<u8>> {
-        let database = rusqlite::Connection::open(self.database()).expect("its database");
-        let mut statement = database.prepare("SELECT key, line FROM rows ORDER BY rowid").expect("its table");
-        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
-        let mut batches: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-        for row in rows.expect("rows") {
-            let (key, line) = row.expect("a row");
-            let batch = batches.entry(format!("{}.ndjson", key.trim_matches('"'))).or_default();
-            batch.extend(line.as_bytes());
-            batch.push(b'\n');
-        }
-        batches
+        batches_in(&self.database())
     }
 
     /// Puts a row of the table `batches` away, as a receiver does that lost a part of its past.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::process::{self, Process, wait_until};
+use super::sent::batches_in;
 
 const PAGE: &str = include_str!("../../docs/mqtt.md");
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
@@ -79,17 +80,7 @@ impl Subscriber {
 
     /// The batches it stored: key to rows, as objects are.
     pub fn batches(&self) -> BTreeMap<String, Vec<u8>> {
-        let database = rusqlite::Connection::open(self.database()).expect("its database");
-        let mut statement = database.prepare("SELECT key, line FROM rows ORDER BY rowid").expect("its table");
-        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
-        let mut batches: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-        for row in rows.expect("rows") {
-            let (key, line) = row.expect("a row");
-            let batch = batches.entry(format!("{}.ndjson", key.trim_matches('"'))).or_default();
-            batch.extend(line.as_bytes());
-            batch.push(b'\n');
-        }
-        batches
+        batches_in(&self.database())
     }
 
     /// How many rows it holds.
