@@ -14,7 +14,7 @@ use support::objects::{self, StoredRow};
 use support::process::wait_until;
 use support::s3s;
 
-const WITHIN: Duration = Duration::from_mins(2);
+const WITHIN: Duration = Duration::from_mins(5);
 const SITES: usize = 12;
 
 /// A file of rows, each of which is known by its number.

@@ -98,8 +98,8 @@ fn an_outage_is_told_once_asks_little_and_loses_no_row() {
     let said = daemon.wait().expect_code(0).stderr;
 
     println!("{SITES} sites: {asked_meanwhile} requests during the outage");
-    // As many as were under way when it began, and three probes.
-    assert!((8..=16 + 4).contains(&asked_meanwhile), "{asked_meanwhile}");
+    // As many as were under way when it began, three probes, and those that came while this test looked.
+    assert!((8..=16 + 8).contains(&asked_meanwhile), "{asked_meanwhile}");
     assert_eq!(said.matches("nothing more is asked of it").count(), 1, "{said}");
     assert_eq!(said.matches("site failed").count(), 0, "{said}");
     let statuses: Vec<&String> = told.iter().filter(|it| it.contains("STATUS=")).collect();
@@ -147,13 +147,16 @@ fn a_storm_of_slow_down_is_ridden_out_with_fewer_requests_at_once() {
     );
     let workdir = sending(&sink, "", "interval = \"1s\"");
     add_rows(&workdir, 0);
+    let began = Instant::now();
     let mut daemon = workdir.livecosmos().table("T").credentials(&server).spawn();
     let stored = || numbers(&objects::rows(&objects::in_bucket(server.client(), "S")));
     wait_until("all rows", SOON, || (stored().len() >= SITES).then_some(()));
     daemon.terminate();
     let said = daemon.wait().expect_code(0).stderr;
     assert_eq!(stored(), (0..SITES).collect::<Vec<_>>());
-    assert_eq!(said.matches("fewer requests are made at once").count(), 1, "{said}");
+    // Once a minute at most.
+    let minutes = usize::try_from(began.elapsed().as_secs() / 60).expect("few");
+    assert!((1..=1 + minutes).contains(&said.matches("fewer requests are made at once").count()), "{said}");
 }
 
 /// Some 4 MiB, of one site.
@@ -198,7 +201,7 @@ fn a_limit_of_bytes_a_second_is_kept_and_the_bytes_are_the_same() {
         assert_eq!((rows.len(), values.len()), (4000, 4000), "{name}");
         // 4 MiB and some: a second's worth at once, and of a folder the last object.
         let least = if name == "folder" { 1.9 } else { 2.9 };
-        assert!((least..20.0).contains(&took), "{name}: {took} s");
+        assert!(took >= least, "{name}: {took} s");
     }
 }
 

@@ -115,6 +115,7 @@ impl Settings {
         match (self, other) {
             (Self::S3(one), Self::S3(other)) => one.endpoint == other.endpoint && one.bucket == other.bucket,
             (Self::Http(one), Self::Http(other)) => one.origin().is_some() && one.origin() == other.origin(),
+            (Self::Mqtt(one), Self::Mqtt(other)) => (&one.host, one.port) == (&other.host, other.port),
             _ => self == other,
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mqtt_proto::v5::{ConnackProperties, ConnectReasonCode, DisconnectReasonCode, PubackReasonCode, Publish};
 
 use crate::support::daemon::Workdir;
+use crate::support::process::wait_until;
 use crate::support::stub_broker::{Reply, Said, StubBroker, acknowledge, leave, let_in, welcome};
 use crate::{TABLE, WITHIN, at_once, once, sending};
 
@@ -59,16 +60,19 @@ fn what_passes_by_itself_is_tried_again_within_a_run_and_as_it_was() {
 #[test]
 fn a_message_whose_acknowledgement_is_lost_is_sent_again_before_the_watermark_moves() {
     for reply in [Reply::Close(Vec::new()), Reply::Silence, leave(DisconnectReasonCode::ServerShuttingDown)] {
+        let waits = matches!(reply, Reply::Silence);
         let broker = at_first(move |_| reply.clone());
-        let workdir = one_row(&broker.url(), "request_timeout = \"1s\"");
+        let workdir = one_row(&broker.url(), if waits { "request_timeout = \"5s\"" } else { "" });
         let _ = once(&workdir).run().expect_code(0);
+        wait_until("its leave", WITHIN, || {
+            matches!(broker.said().last(), Some(Said::Disconnect)).then_some(())
+        });
         let said = broker.said();
         let connects = said.iter().filter(|said| matches!(said, Said::Connect(_))).count();
         assert_eq!(connects, 2, "on one connection nothing is sent twice");
         let published = broker.published();
         assert_eq!(published.len(), 2);
         assert_eq!(published[0].payload, published[1].payload);
-        assert!(matches!(said.last(), Some(Said::Disconnect)), "{:?}", said.last());
     }
 }
 
@@ -115,6 +119,7 @@ fn nothing_is_stored_before_it_is_acknowledged() {
     let sent = broker.published();
     let taking = at_first(|publish| acknowledge(publish, PubackReasonCode::Success));
     crate::change(&workdir, &broker.url(), &taking.url());
+    crate::change(&workdir, "request_timeout = \"1s\"", "");
     workdir.append("met.csv", "A,2026-01-01 00:01:00,1.50\n");
     let _ = once(&workdir).run().expect_code(0);
     let again = taking.published();
@@ -224,11 +229,11 @@ fn no_more_messages_are_on_their_way_than_the_broker_allows() {
         }
         Said::Disconnect => Reply::Silence,
     });
-    let workdir = sending(&broker.url(), "request_timeout = \"20s\"");
+    let workdir = sending(&broker.url(), "request_timeout = \"120s\"");
     for site in 0..8 {
         workdir.append("met.csv", format!("S{site},2026-01-01 00:00:00,{site}.50\n"));
     }
-    let run = once(&workdir).spawn().wait_within(Duration::from_secs(15));
+    let run = once(&workdir).spawn().wait_within(Duration::from_secs(60));
     let _ = run.expect("no message waits for ever").expect_code(0);
     assert_eq!(broker.published().len(), 8);
 }

@@ -124,11 +124,14 @@ fn the_status_is_online_while_the_daemon_is_there_and_offline_when_it_was_killed
 
         let daemon = workdir.livecosmos().table(TABLE).spawn();
         says("online");
+        let connects = |broker: &Mosquitto| broker.log().matches("as livecosmos-").count();
+        let before = connects(&broker);
         broker.kill();
         broker.start_again();
         // Nothing is to be sent, and it comes back all the same.
+        wait_until("its return", WITHIN, || (connects(&broker) > before).then_some(()));
         let again = broker.listen("field/MET/status", &["-F", "%r %p", "-i", "later"]);
-        wait_until("its return", WITHIN, || {
+        wait_until("its status", WITHIN, || {
             again.heard().last().filter(|line| line.ends_with("online")).map(|_| ())
         });
         drop(daemon);

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -12,7 +13,7 @@ use super::process::{self, Process, free_address};
 
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
 /// It looks several times a second whether there is something to write.
-const SETTLES_WITHIN: Duration = Duration::from_millis(300);
+const SETTLES_WITHIN: Duration = Duration::from_millis(1_500);
 const PROGRAM: &str = "/usr/sbin/mosquitto";
 /// Sessions and retained messages are on the disk soon after each change.
 const KEEPING: &str = "persistence true\nautosave_on_changes true\nautosave_interval 1\n";
@@ -21,6 +22,8 @@ const KEEPING: &str = "persistence true\nautosave_on_changes true\nautosave_inte
 pub struct Mosquitto {
     address: SocketAddr,
     process: Option<Process>,
+    /// So many have listened.
+    listeners: AtomicUsize,
     /// Dropped after the process.
     folder: TempDir,
 }
@@ -34,7 +37,8 @@ impl Mosquitto {
     /// Starts one with these lines of configuration.
     pub fn start_with(lines: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut broker = Self { address: free_address(), process: None, folder };
+        let listeners = AtomicUsize::new(0);
+        let mut broker = Self { address: free_address(), process: None, listeners, folder };
         broker.configure(lines);
         broker.start_again();
         broker
@@ -127,7 +131,9 @@ impl Mosquitto {
         let mut command = process::command(Path::new("/usr/bin/mosquitto_sub"));
         let (host, port) = (self.address.ip().to_string(), self.address.port().to_string());
         command.args(["-h", &host, "-p", &port, "-t", topic, "-q", "1"]).args(more);
-        let (out, err) = (self.folder.path().join("heard"), self.folder.path().join("heard-errors"));
+        let number = self.listeners.fetch_add(1, Ordering::Relaxed);
+        let (out, err) = (format!("heard-{number}"), format!("heard-errors-{number}"));
+        let (out, err) = (self.folder.path().join(out), self.folder.path().join(err));
         let process = Process::spawn_split("mosquitto_sub", &mut command, &out, &err);
         Listener { out, _process: process }
     }

@@ -45,6 +45,10 @@ impl<'a> Ticket<'a> {
     /// Tells what became of the request; gives the answer back, as one that is not to be repeated where too
     /// many are.
     pub(super) fn settle<T>(mut self, place: &str, answer: Result<T, SinkError>) -> Result<T, SinkError> {
+        // Nobody was asked: nothing is known that was not before.
+        if matches!(answer, Err(SinkError::Later { .. })) {
+            return answer;
+        }
         self.is_settled = true;
         let now = super::now();
         let mut inner = self.flow.lock();

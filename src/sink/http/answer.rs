@@ -55,8 +55,9 @@ impl Answer {
             404 | 405 | 410 => SinkError::Retry(format!("{words}; check url and method")),
             415 => SinkError::Retry(format!("{words}; set another upload.format or compression")),
             429 | 503 => SinkError::Busy { words, wait: self.retry_after() },
+            // The server is there, and stumbles over this batch: no reason to leave it alone.
+            425 | 500 | 501 => SinkError::Retry(words),
             408 => SinkError::Away(words),
-            425 => SinkError::Retry(words),
             400..=499 => SinkError::Refused(words),
             300..=399 => SinkError::Retry(format!("{words}; set url to where it is now")),
             _ => SinkError::Away(words),
@@ -134,8 +135,8 @@ mod tests {
             (&[200, 201, 202, 204][..], "stored"),
             (&[400, 406, 413, 422, 451], "refused"),
             (&[401, 403, 407], "denied"),
-            (&[301, 302, 303, 307, 404, 405, 409, 410, 415, 425], "retry"),
-            (&[408, 500, 502, 504], "away"),
+            (&[301, 302, 303, 307, 404, 405, 409, 410, 415, 425, 500, 501], "retry"),
+            (&[408, 502, 504], "away"),
             (&[429, 503], "busy"),
         ] {
             for status in statuses {

@@ -71,6 +71,14 @@ struct Desk {
     is_too_large: bool,
 }
 
+impl Desk {
+    /// Notes a ping. Whether the one before was not answered, though no message was on its way: behind one, a
+    /// ping waits as long as the network is slow, and each message has a limit of its own.
+    fn is_silent(&mut self) -> bool {
+        std::mem::replace(&mut self.is_ping_out, true) && self.waiting.is_empty()
+    }
+}
+
 #[derive(Debug)]
 struct Waiting {
     fate: oneshot::Sender<Fate>,
@@ -266,7 +274,7 @@ async fn send(
         };
         let (head, payload) = match &frame {
             Some(frame) => (frame.head.clone(), frame.payload.clone()),
-            None if std::mem::replace(&mut post.desk().is_ping_out, true) => {
+            None if post.desk().is_silent() => {
                 return format!("it has been silent for {} s", every.as_secs());
             }
             None => (wire::ping(), Bytes::new()),

@@ -194,21 +194,22 @@ impl S3Sink {
     async fn send_parts(&self, upload: &Upload, bytes: &Bytes, pace: Option<Pace>) -> Result<(), SinkError> {
         let size = self.part_bytes.max(bytes.len().div_ceil(PARTS_MAX));
         let parts = (0..bytes.len()).step_by(size).zip(1..);
+        let missing = parts.filter(|(_, number)| !upload.has(*number)).enumerate();
         let failure = OnceLock::new();
-        let sending = futures_util::stream::iter(parts.filter(|(_, number)| !upload.has(*number)));
         let failed = &failure;
-        let send = async |(start, number): (usize, i32)| {
+        let send = async |(before, (start, number)): (usize, (usize, i32))| {
             let part = bytes.slice(start..bytes.len().min(start + size));
+            // Behind those that are sent now: the time of those that arrived before is not waited for again.
+            let pace = pace.map(|pace| pace.behind(before * size));
             if failed.get().is_none()
-                && let Err(error) =
-                    self.send_part(upload, number, part, pace.map(|pace| pace.behind(start))).await
+                && let Err(error) = self.send_part(upload, number, part, pace).await
             {
                 failed.get_or_init(|| error);
             }
         };
         // At a pace, a part that begins before its turn would only keep a connection waiting.
         let at_once = if pace.is_some() { 1 } else { PARTS_AT_ONCE };
-        sending.for_each_concurrent(at_once, send).await;
+        futures_util::stream::iter(missing).for_each_concurrent(at_once, send).await;
         failure.into_inner().map_or(Ok(()), Err)
     }
 
