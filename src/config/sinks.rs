@@ -47,7 +47,7 @@ impl<'a> Sinks<'a> {
         let DeValue::Array(names) = names.into_inner() else { return Err(no_list(span)) };
         let known: Vec<&str> = self.0.iter().map(Further::name).collect();
         let mut wanted = Vec::new();
-        for name in names.iter() {
+        for name in &names {
             let text = name.get_ref().as_str().ok_or_else(|| no_list(name.span()))?;
             if known.is_empty() {
                 let what = format!("there is no [sinks.{text}]");
