@@ -42,7 +42,7 @@ bench: test-servers ## measure: commits, rows per second, stages, limits
 torture: test-servers ## kill, cut and race it for a long time (release build, the tests marked 'ignore')
 	cargo test --release --test exactly_once -- --ignored --nocapture --test-threads=1
 	cargo test --release --test postgres --test mariadb -- --ignored --nocapture --test-threads=1
-	cargo test --release --test http_endpoint -- --ignored --nocapture
+	cargo test --release --test http_endpoint --test mqtt --test outages -- --ignored --nocapture
 	cargo test --release --test model -- --ignored --nocapture
 	cargo test --release --test s3_faults -- --ignored --nocapture
 	cargo test --release --test machine -- --ignored --nocapture --test-threads=3
@@ -57,6 +57,7 @@ torture-short: export LIVECOSMOS_SWEEP_CASES = 500
 torture-short: test-servers ## a little of each of these, with the tests as `make test` built them (minutes)
 	cargo test --test exactly_once --test http_endpoint --test model --test machine --test syscalls -- --ignored
 	LIVECOSMOS_KILLS=20 cargo test --test postgres --test mariadb -- --ignored killed::
+	LIVECOSMOS_KILLS=30 cargo test --test mqtt -- --ignored
 
 fuzz: ## try inputs that nobody would write, FUZZ_SECONDS (60) on each reader
 	@fuzz/run

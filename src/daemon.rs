@@ -3,9 +3,11 @@
 mod budgets;
 mod command;
 mod fills;
+mod outages;
 mod rebuild;
 mod requeue;
 mod signals;
+mod spread;
 mod supervise;
 mod table;
 
@@ -20,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::TableConfig;
 use crate::exit::Exit;
-use crate::sink;
+use crate::sink::{self, Flow, FlowLimits, Passage, Waiter};
 use crate::stop::Stop;
 use crate::uploader::{Fallback, Plan, Rehearsal, RetryPolicy, Settings};
 use budgets::Budgets;
@@ -61,6 +63,12 @@ const RETRY_FOREVER: RetryPolicy = RetryPolicy {
     begun_within: Duration::from_mins(2),
 };
 
+/// How long requests of a run that is to end by itself wait for the end of an outage of the sink.
+pub(crate) const PATIENCE_ONCE: Duration = Duration::from_secs(10);
+
+/// The same of a daemon; behind it the site waits for a later pass, and the source is looked at meanwhile.
+const PATIENCE_FOREVER: Duration = Duration::from_mins(1);
+
 /// How long a run that is to end by itself waits for room on a full disk.
 const COMMIT_PATIENCE_ONCE: Duration = Duration::from_mins(1);
 
@@ -82,7 +90,8 @@ pub fn follow(tables: Vec<TableConfig>, options: &Options) -> std::io::Result<Ex
 }
 
 async fn follow_all(mut tables: Vec<TableConfig>, options: &Options, stop: &Stop) -> Exit {
-    let budgets = Budgets::divide(&mut tables);
+    let budgets = Budgets::divide(&mut tables, options.once);
+    let telling = outages::tell(budgets.flows());
     let mut supervisor = Supervisor::default();
     let mut followed = JoinSet::new();
     for config in tables {
@@ -107,6 +116,7 @@ async fn follow_all(mut tables: Vec<TableConfig>, options: &Options, stop: &Stop
         exits.push(ended.unwrap_or(Exit::Unexpected));
     }
     watching.abort();
+    drop(telling);
     worst(&exits)
 }
 
@@ -134,7 +144,8 @@ pub fn rehearse(
 
 async fn rehearse_table(config: TableConfig, options: &Options) -> Result<Plan, Failure> {
     let state = state_as_it_is(&options.state_dir, &config)?;
-    let sink = sink::open(&config.sink).await?;
+    let flow = Arc::new(Flow::new(config.flow_limits(PATIENCE_ONCE)));
+    let sink = Passage::to(sink::open(&config.sink).await?, flow, Waiter::default());
     let mut source = config.source.open(config.shape.clone())?;
     let settings = settings(&config, &Options { once: true, ..options.clone() });
     let rehearsal = Rehearsal::new(settings, sink, Stop::default(), state, SystemClock.now());
@@ -189,8 +200,21 @@ fn settings(config: &TableConfig, options: &Options) -> Settings {
         lookback: config.poll.lookback,
         catch_up_after_s: config.poll.catch_up_after_s,
         commit_patience: options.once.then_some(COMMIT_PATIENCE_ONCE),
-        retry: if options.once { RETRY_ONCE } else { RETRY_FOREVER },
+        retry: prolonged(
+            if options.once { RETRY_ONCE } else { RETRY_FOREVER },
+            config.upload.memory_bytes_max as u64,
+            config.flow_limits(PATIENCE_ONCE),
+        ),
     }
+}
+
+/// The policy, with the time that a request may wait for our own limits while `bytes_max` are on their way:
+/// that is not the sink's fault.
+fn prolonged(policy: RetryPolicy, bytes_max: u64, limits: FlowLimits) -> RetryPolicy {
+    let by_bytes = limits.bytes_per_second_max.map_or(0, |limit| bytes_max / limit);
+    let by_requests = limits.requests_per_second_max.map_or(0, |limit| limits.in_flight_max as u64 / limit);
+    let waits = Duration::from_secs(by_bytes + by_requests);
+    RetryPolicy { begun_within: policy.begun_within + waits, ..policy }
 }
 
 /// The code that says most: a state that is in danger before a sink that is away.
@@ -212,4 +236,25 @@ fn worst(exits: &[Exit]) -> Exit {
 /// The shared clock of the process.
 fn clock() -> Arc<dyn crate::clock::Clock> {
     Arc::new(SystemClock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_waited_for_our_own_limit_is_tried_again_as_any_other() {
+        let limits = FlowLimits {
+            in_flight_max: 16,
+            bytes_per_second_max: None,
+            requests_per_second_max: None,
+            patience: PATIENCE_ONCE,
+        };
+        assert_eq!(prolonged(RETRY_ONCE, 48 << 20, limits), RETRY_ONCE);
+        let limits =
+            FlowLimits { bytes_per_second_max: Some(1 << 20), requests_per_second_max: Some(2), ..limits };
+        let waits = Duration::from_secs(48 + 8);
+        let expected = RetryPolicy { begun_within: RETRY_ONCE.begun_within + waits, ..RETRY_ONCE };
+        assert_eq!(prolonged(RETRY_ONCE, 48 << 20, limits), expected);
+    }
 }

@@ -53,7 +53,9 @@ impl From<&SourceError> for Exit {
 impl From<&SinkError> for Exit {
     fn from(error: &SinkError) -> Self {
         match error {
-            SinkError::Retry(_) => Self::Unreachable,
+            SinkError::Retry(_) | SinkError::Away(_) | SinkError::Busy { .. } | SinkError::Later { .. } => {
+                Self::Unreachable
+            }
             SinkError::Refused(_) => Self::SitesFailed,
             SinkError::Denied(_) => Self::Denied,
             SinkError::Fatal(_) => Self::Config,

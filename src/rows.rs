@@ -172,6 +172,21 @@ impl Rows {
         self.bytes.len()
     }
 
+    /// Bytes that they come to as a payload, about: a row of JSON repeats the names, with two quotes, a colon and a
+    /// comma around each.
+    #[must_use]
+    pub fn payload_bytes_expected(&self) -> usize {
+        let names: usize = self.schema.columns.iter().map(|name| name.len() + 6).sum();
+        self.value_bytes() + self.len() * names
+    }
+
+    /// The same with one more row, as long as these.
+    #[must_use]
+    pub fn payload_bytes_with_next(&self) -> usize {
+        let bytes = self.payload_bytes_expected();
+        bytes + bytes.checked_div(self.len()).unwrap_or(0)
+    }
+
     /// Frees the values; the times stay.
     pub fn release_values(&mut self) {
         self.bytes = String::new();

@@ -22,6 +22,7 @@ mod beside;
 mod change;
 mod errand;
 mod fill;
+mod fit;
 mod foresee;
 mod intake;
 mod journal;
@@ -61,6 +62,7 @@ use crate::sink::{self, Contents, Facts, Object, PutOutcome, Sink, SinkError};
 use crate::stop::Stop;
 use adopt::{Chain, Found};
 use change::{Change, Position, Sent};
+use fit::Fit;
 use journal::Journal;
 use limits::Loan;
 use pause::Pauses;
@@ -137,6 +139,8 @@ pub struct LiveUploader {
     pauses_beside: Mutex<Pauses>,
     /// The lookback windows must be read again though the source has not changed.
     is_late_behind: AtomicBool,
+    /// How many bytes rows come to.
+    fit: Fit,
     /// Chains that are getting over an object that was refused.
     refusals: Mutex<Refusals>,
     /// Chains that were looked at in the sink since the start, or since a put with unknown fate.
@@ -222,6 +226,16 @@ pub enum SiteError {
     Stopped(#[from] crate::source::Stopped),
 }
 
+impl SiteError {
+    /// How long it would be useless to try the site again, where the sink is away for all.
+    fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Sink(SinkError::Later { wait, .. }) => *wait,
+            _ => None,
+        }
+    }
+}
+
 impl LiveUploader {
     /// Takes over an opened state and follows on from it.
     #[expect(clippy::too_many_arguments, reason = "the uploader's whole world, handed in once")]
@@ -249,6 +263,7 @@ impl LiveUploader {
             pauses: Mutex::default(),
             pauses_beside: Mutex::default(),
             is_late_behind: AtomicBool::new(true),
+            fit: Fit::default(),
             refusals: Mutex::default(),
             confirmed: Mutex::default(),
             looked_beside: Mutex::default(),
@@ -263,6 +278,22 @@ impl LiveUploader {
         self.journal.stop()
     }
 
+    /// Identity of the state.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        self.journal.instance()
+    }
+
+    /// How many bytes of rows an object may have, where the sink takes no more.
+    fn rows_bytes_max(&self) -> Option<usize> {
+        self.sink.object_bytes_max().map(|most| self.fit.rows_bytes_max(most))
+    }
+
+    /// Takes leave of the sink: nothing is put after it.
+    pub async fn take_leave(&self) {
+        self.sink.close().await;
+    }
+
     /// Refuses a sink that gives nothing back, for `what` must read it.
     ///
     /// # Errors
@@ -273,10 +304,7 @@ impl LiveUploader {
 
     /// Whether the object under the intent's key is the one that was intended.
     async fn is_stored(&self, intent: &Intent) -> Result<bool, SiteError> {
-        let look = || async {
-            let _permit = self.shared.in_flight.acquire().await;
-            self.sink.head(&intent.key).await
-        };
+        let look = || self.sink.head(&intent.key);
         let facts = retry::until_settled(&self.settings.retry, &self.stop, look).await?;
         Ok(facts.is_some_and(|facts| facts.digest == intent.digest))
     }
@@ -392,11 +420,7 @@ impl LiveUploader {
         key: &str,
         object: &Object,
     ) -> Result<PutOutcome, SiteError> {
-        let attempt = || async {
-            let _permit = self.shared.in_flight.acquire().await;
-            self.shared.progress.step();
-            self.sink.put(key, object).await
-        };
+        let attempt = || self.sink.put(key, object);
         let outcome = retry::until_settled(&self.settings.retry, &self.stop, attempt).await;
         if outcome.is_err() {
             // Its fate may be unknown: the sink is asked before anything else is put.
@@ -414,6 +438,7 @@ impl LiveUploader {
         let (format, compression) = (self.settings.format.clone(), self.settings.compression);
         let clerk = self.clerk(&parcel.batch, &parcel.chain);
         let site = parcel.batch.site.clone();
+        let expected_bytes = parcel.batch.rows.payload_bytes_expected();
         // What cannot be parted goes into quarantine if it is refused.
         let is_smallest = parcel.batch.rows.len() == 1 || self.rows_max(&site, &parcel.chain) == Some(1);
         let failed = |reason: String| SiteError::Encode { site: site.clone(), reason };
@@ -427,6 +452,7 @@ impl LiveUploader {
         });
         let (parcel, encoded, rows) = task.await.map_err(|error| failed(error.to_string()))?;
         let encoded = encoded.map_err(|error| failed(error.to_string()))?;
+        self.fit.note(encoded.bytes.len(), expected_bytes, self.sink.object_bytes_max());
         if encoded.misfits > 0 {
             tracing::warn!(table = %self.settings.table, %site, values = encoded.misfits,
                 "values do not fit the types of their columns; they stand in the last column of the object: declare \
@@ -487,6 +513,7 @@ impl LiveUploader {
             content_type: self.settings.format.content_type(),
             content_encoding: self.settings.compression.content_encoding(),
             facts: Arc::new(facts),
+            pace: None,
         }
     }
 
@@ -510,7 +537,6 @@ impl LiveUploader {
             site,
             retry: &self.settings.retry,
             stop: &self.stop,
-            in_flight: &self.shared.in_flight,
             pending: self.pending(site, name).map(|intent| intent.key),
         }
     }

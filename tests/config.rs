@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use livecosmos::config::{Config, SourceSettings};
+use livecosmos::config::{Config, SinkPace, SourceSettings};
 use livecosmos::payload::{Compression, Format};
 use livecosmos::sink::Settings;
 use livecosmos::source::SiteRule;
@@ -75,6 +75,27 @@ fn what_is_not_said_has_its_default() {
     assert_eq!(table.upload.key.to_string(), "{site}/{live_table}/{seq}{ext}");
     assert_eq!((table.poll.interval, table.poll.drain), (Duration::from_mins(1), Duration::from_secs(30)));
     assert_eq!(table.poll.fallback, Fallback::Before { seconds: 10_800 });
+    assert_eq!((table.poll.jitter, table.pace), (Duration::from_secs(6), SinkPace::default()));
+}
+
+#[test]
+fn the_jitter_is_a_tenth_of_the_interval_and_a_minute_at_most_unless_it_is_set() {
+    let jitter = |poll: &str| {
+        let config = load(&format!("{LEAST}\n{poll}")).unwrap();
+        config.table("LEVEL1_X").unwrap().poll.jitter
+    };
+    assert_eq!(jitter("poll.interval = \"10s\""), Duration::from_secs(1));
+    assert_eq!(jitter("poll.interval = \"1d\""), Duration::from_mins(1));
+    assert_eq!(jitter("poll.interval = \"1d\"\npoll.jitter = \"1d\""), Duration::from_hours(24));
+    assert_eq!(jitter("poll.jitter = \"0s\""), Duration::ZERO);
+}
+
+#[test]
+fn limits_of_a_sink_are_a_size_and_a_number_a_second() {
+    let limits = "sink.bytes_per_second_max = \"1 MiB\"\nsink.requests_per_second_max = 50";
+    let config = load(&format!("{LEAST}\n{limits}")).unwrap();
+    let limited = SinkPace { bytes_per_second_max: Some(1 << 20), requests_per_second_max: Some(50) };
+    assert_eq!(config.table("LEVEL1_X").unwrap().pace, limited);
 }
 
 #[test]
@@ -371,7 +392,7 @@ fn a_password_in_a_url_is_in_no_message() {
 
 #[test]
 fn a_sink_that_cannot_be_meant_is_refused() {
-    insta::assert_snapshot!(refusal("file://./out", "ftp://host/out"), @"[DIR]/config.toml:7:7: sink url 'ftp://host/out' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, https://host/path, - for stdout or memory:");
+    insta::assert_snapshot!(refusal("file://./out", "ftp://host/out"), @"[DIR]/config.toml:7:7: sink url 'ftp://host/out' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, https://host/path, mqtts://host:8883, - for stdout or memory:");
     insta::assert_snapshot!(refusal("file://./out", "s3://bucket/{sit}"), @"[DIR]/config.toml:7:7: unknown token '{sit}' in 's3://bucket/{sit}'; known are {table}, {live_table}");
     let s3 =
         |line: &str| refusal("url = \"file://./out\"", &format!("url = \"s3://bucket\"\n[sink.s3]\n{line}"));
@@ -422,6 +443,9 @@ fn durations_sizes_and_counts_have_limits_that_are_named() {
     insta::assert_snapshot!(refusal_of("upload.batch_bytes_max = \"32 MiB\""), @"[DIR]/config.toml:12:26: batch_bytes_max of 32 MiB does not fit twice into memory_max of 48 MiB; lower the one or raise the other");
     insta::assert_snapshot!(refusal_of("upload.memory_max = \"8 MiB\""), @"[DIR]/config.toml:12:21: batch_bytes_max of 8 MiB does not fit twice into memory_max of 8 MiB; lower the one or raise the other");
     insta::assert_snapshot!(refusal_of("upload.batch_rows_max = 0"), @"[DIR]/config.toml:12:25: batch_rows_max is 0; use 1 to 1000000");
+    insta::assert_snapshot!(refusal_of("sink.bytes_per_second_max = \"1 B\""), @"[DIR]/config.toml:12:29: bytes_per_second_max is 1 B; use 1 KiB to 1024 GiB");
+    insta::assert_snapshot!(refusal_of("sink.requests_per_second_max = 0"), @"[DIR]/config.toml:12:32: requests_per_second_max is 0; use 1 to 100000");
+    insta::assert_snapshot!(refusal_of("poll.jitter = \"61s\""), @"[DIR]/config.toml:12:15: jitter is 1m 1s; use 0s to 1m");
     insta::assert_snapshot!(refusal_of("upload.in_flight_max = -1"), @"[DIR]/config.toml:12:24: in_flight_max is -1; use 1 to 256");
     insta::assert_snapshot!(refusal_of("upload.in_flight_max = \"many\""), @r#"[DIR]/config.toml:12:24: this is the string "many"; write a whole number"#);
     insta::assert_snapshot!(refusal_of("upload.key = \"{date}/{site}/{seq}\""), @"[DIR]/config.toml:12:14: {site} of the key template stands behind {date}, which changes from object to object, so a site could not be listed by itself; put {site} before it");
@@ -602,7 +626,7 @@ fn every_key_there_is_stands_in_the_example() {
             message.split_once("; known here are ").expect("an unknown key lists the known ones");
         known.split(", ").map(str::to_owned).collect::<Vec<_>>()
     };
-    for section in ["source", "sink", "sink.s3", "sink.gcs", "sink.azure", "upload", "poll"] {
+    for section in ["source", "sink", "sink.s3", "sink.gcs", "sink.azure", "sink.mqtt", "upload", "poll"] {
         let (_, own) =
             EXAMPLE.split_once(&format!("\n[{section}]\n")).expect("the section is in the example");
         let own = own.split("\n[").next().unwrap();

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use data::{Stations, TABLE};
 use support::daemon::{Livecosmos, Workdir, workdir};
 use support::front::{Fault, Front};
-use support::{objects, s3s};
+use support::server::S3Server;
+use support::{garage, moto, objects, s3s};
 
 const ONCE_WITHIN: Duration = Duration::from_mins(5);
 
@@ -119,11 +120,19 @@ fn stored_in(server: &s3s::S3s) -> PathBuf {
     server.folder().join("objects").join(server.bucket()).join("raw")
 }
 
+/// Fetches what a server holds into a folder; gives that.
+fn fetched(server: &S3Server, workdir: &Workdir) -> PathBuf {
+    for (key, bytes) in objects::in_bucket(server.client(), "raw/") {
+        workdir.write(&format!("fetched/{key}"), bytes);
+    }
+    workdir.path("fetched/raw")
+}
+
 /// Kills the job over and over, at moments spread over its run, and then lets it finish.
-fn survive_kills(kills: u32, seed: u64) {
+fn survive_kills(server: &S3Server, kills: u32) {
+    let seed = data::seed();
     println!("seed {seed}");
     let stations = Stations::open();
-    let server = s3s::start();
     let front = Front::before(server.address());
     let workdir = workdir(&s3_config(&front.endpoint(), server.bucket()).replace(
         "compression = \"none\"",
@@ -131,7 +140,7 @@ fn survive_kills(kills: u32, seed: u64) {
         "compression = \"none\"\nbatch_rows_max = 400",
     ));
     stations.copy_to(&workdir.path("stations.csv"));
-    let run = once(&workdir).credentials(&server);
+    let run = once(&workdir).credentials(server);
 
     let mut random = data::SplitMix64::new(seed);
     let mut killed = 0;
@@ -151,7 +160,7 @@ fn survive_kills(kills: u32, seed: u64) {
         }
     }
     let _ = run.run().expect_code(0);
-    println!("{kills} kills: {}", compare(&[workdir.path("stations.csv")], &stored_in(&server)));
+    println!("{kills} kills: {}", compare(&[workdir.path("stations.csv")], &fetched(server, &workdir)));
     assert_no_leftovers(&workdir);
 }
 
@@ -164,16 +173,28 @@ fn assert_no_leftovers(workdir: &Workdir) {
     assert_eq!(state, Vec::<String>::new(), "no orphaned temporary files");
 }
 
+/// How often, in the long run of `make torture`.
+fn often(usual: u32) -> u32 {
+    std::env::var("LIVECOSMOS_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(usual)
+}
+
 #[test]
 fn every_row_is_stored_once_though_the_daemon_is_killed_at_random_moments() {
-    survive_kills(20, data::seed());
+    survive_kills(&s3s::start(), 20);
 }
 
 #[test]
 #[ignore = "minutes; part of make torture"]
 fn every_row_is_stored_once_though_the_daemon_is_killed_a_thousand_times() {
-    let kills = std::env::var("LIVECOSMOS_KILLS").ok().and_then(|kills| kills.parse().ok());
-    survive_kills(kills.unwrap_or(1_000), data::seed());
+    survive_kills(&s3s::start(), often(1_000));
+}
+
+#[test]
+#[ignore = "minutes; part of make torture"]
+fn every_row_is_stored_once_in_other_servers_too_though_the_daemon_is_killed_many_times() {
+    for server in [garage::start(), moto::start()] {
+        survive_kills(&server, often(300));
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! One contract, kept by every sink; then what is particular to each.
+#![allow(clippy::print_stdout, reason = "says the seed, and what was compared")]
 
+mod data;
 mod support;
 
 #[path = "sinks/bucket.rs"]
@@ -16,6 +18,8 @@ mod kept;
 mod matrix;
 #[path = "sinks/objects.rs"]
 mod objects;
+#[path = "sinks/parts.rs"]
+mod parts;
 #[path = "sinks/reached.rs"]
 mod reached;
 #[path = "sinks/stdout.rs"]

@@ -75,6 +75,7 @@ fn object(chain: &ChainName, seq: u64, from: Option<u64>, to: u64) -> Object {
         content_type: "application/x-ndjson",
         content_encoding: Some("zstd"),
         facts: Arc::new(facts),
+        pace: None,
     }
 }
 

@@ -15,7 +15,8 @@ use crate::config::{Config, SourceSettings, TableConfig, Upload};
 use crate::exit::Exit;
 use crate::key::KeyTemplate;
 use crate::payload::Format;
-use crate::sink::{self, Guard, Settings, SinkError};
+use crate::sink::mqtt::{FactsIn, MqttSink};
+use crate::sink::{self, Guard, Settings, Sink as _, SinkError};
 use crate::source::Plan;
 
 /// Version of the JSON below.
@@ -138,6 +139,7 @@ async fn check_sink(settings: &Settings) -> Vec<Finding> {
                 (_, Guard::LookFirst) => {
                     "every row once from one writer; this sink does not keep two writers at once apart"
                 }
+                (Settings::Mqtt(mqtt), _) => mqtt_promise(mqtt.facts),
                 (_, Guard::Receiver) => {
                     "every row once if the receiver honours Idempotency-Key (docs/http-endpoint.md), else at least once"
                 }
@@ -149,9 +151,28 @@ async fn check_sink(settings: &Settings) -> Vec<Finding> {
 }
 
 async fn probe(settings: &Settings) -> Result<(String, Guard), SinkError> {
+    if let Settings::Mqtt(settings) = settings {
+        let sink = MqttSink::open(&settings.for_check())?;
+        let found = sink.look().await?;
+        sink.close().await;
+        return Ok((found, Guard::Receiver));
+    }
     let sink = sink::open(settings).await?;
     let guard = sink.probe().await?;
     Ok((sink.describe().to_owned(), guard))
+}
+
+fn mqtt_promise(facts: FactsIn) -> &'static str {
+    match facts {
+        FactsIn::Properties | FactsIn::Line => {
+            "every row once if the receiver subscribes with a session that stays and honours idempotency-key \
+             (docs/mqtt.md), else at least once"
+        }
+        FactsIn::None => {
+            "every row at least once: messages carry no key, a receiver tells a repetition by its topic and digest \
+             (docs/mqtt.md)"
+        }
+    }
 }
 
 /// What objects are, and what was declared of their columns.
@@ -186,6 +207,7 @@ fn describe(settings: &Settings) -> String {
         Settings::Gcs(gcs) => gcs.describe(),
         Settings::Azure(azure) => azure.describe(),
         Settings::Http(http) => http.describe(),
+        Settings::Mqtt(mqtt) => mqtt.describe(),
         Settings::Stdout => "stdout".to_owned(),
     }
 }

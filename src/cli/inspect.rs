@@ -1,6 +1,7 @@
 //! What the commands share that look at sources and sinks: the table in its sink, and a bar on a terminal.
 
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,9 +13,9 @@ use super::follow;
 use super::print::Failure;
 use crate::audit::Subject;
 use crate::config::{Config, TableConfig};
-use crate::daemon::RETRY_ONCE;
+use crate::daemon::{PATIENCE_ONCE, RETRY_ONCE};
 use crate::exit::Exit;
-use crate::sink;
+use crate::sink::{self, Flow, Passage, Waiter};
 use crate::stop::Stop;
 use crate::uploader::SiteError;
 
@@ -42,6 +43,8 @@ pub(super) async fn subject(
     sites: &[SiteId],
 ) -> Result<Subject, Failure> {
     let sink = sink::open(&table.sink).await.map_err(|error| Failure::new(Exit::from(&error), error))?;
+    let flow = Arc::new(Flow::new(table.flow_limits(PATIENCE_ONCE)));
+    let sink = Passage::to(sink, flow, Waiter::default());
     sink::check_readable(&*sink, "this command").map_err(|error| Failure::new(Exit::from(&error), error))?;
     let others = config.tables().filter(|other| other.table != table.table && other.sink == table.sink);
     Ok(Subject {

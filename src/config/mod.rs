@@ -50,6 +50,8 @@ pub struct TableConfig {
     pub shape: TableShape,
     /// Which sink, and how it is reached.
     pub sink: sink::Settings,
+    /// How fast objects go there.
+    pub pace: SinkPace,
     /// What objects look like.
     pub upload: Upload,
     /// When rows are looked for.
@@ -90,11 +92,22 @@ pub struct Upload {
     pub fills_max: usize,
 }
 
+/// How fast objects go to a sink, from all tables of a process that store there; `None` for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SinkPace {
+    /// Bytes of objects a second, both ways.
+    pub bytes_per_second_max: Option<u64>,
+    /// Requests a second.
+    pub requests_per_second_max: Option<u64>,
+}
+
 /// When rows are looked for, and from when on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poll {
     /// From the start of one pass to the start of the next.
     pub interval: Duration,
+    /// The first pass comes within this time: when, the state's identity and the table decide.
+    pub jitter: Duration,
     /// Where a site begins that was never seen.
     pub fallback: Fallback,
     /// How long what is in flight may take to end after a signal.
@@ -154,6 +167,19 @@ impl Config {
             let (what, remedy) = document::unknown("table", table, &known);
             ConfigError { place: self.path.display().to_string(), what, remedy }
         })
+    }
+}
+
+impl TableConfig {
+    /// What its sink is given, where requests wait so long for the end of an outage.
+    #[must_use]
+    pub fn flow_limits(&self, patience: Duration) -> sink::FlowLimits {
+        sink::FlowLimits {
+            in_flight_max: self.upload.in_flight_max,
+            bytes_per_second_max: self.pace.bytes_per_second_max,
+            requests_per_second_max: self.pace.requests_per_second_max,
+            patience,
+        }
     }
 }
 

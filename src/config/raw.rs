@@ -64,6 +64,8 @@ pub(crate) struct RawSource {
 #[serde(deny_unknown_fields, expecting = "a table, such as [sink]")]
 pub(crate) struct RawSink {
     pub(crate) url: Option<Spanned<String>>,
+    pub(crate) bytes_per_second_max: Option<Spanned<HumanSize>>,
+    pub(crate) requests_per_second_max: Option<Spanned<i64>>,
     #[serde(default)]
     pub(crate) s3: RawS3,
     #[serde(default)]
@@ -72,6 +74,8 @@ pub(crate) struct RawSink {
     pub(crate) azure: RawAzure,
     #[serde(default)]
     pub(crate) http: RawHttp,
+    #[serde(default)]
+    pub(crate) mqtt: RawMqtt,
 }
 
 /// How the S3 server is reached; read where `url` begins with `s3://`.
@@ -83,6 +87,8 @@ pub(crate) struct RawS3 {
     pub(crate) path_style: Option<bool>,
     pub(crate) profile: Option<Spanned<String>>,
     pub(crate) checksum: Option<Spanned<String>>,
+    pub(crate) multipart_threshold: Option<Spanned<HumanSize>>,
+    pub(crate) part_size: Option<Spanned<HumanSize>>,
     pub(crate) encryption: Option<Spanned<RawEncryption>>,
     pub(crate) kms_key: Option<Spanned<String>>,
     pub(crate) bucket_key: Option<Spanned<bool>>,
@@ -172,6 +178,48 @@ pub(crate) struct RawHttp {
     pub(crate) request_timeout: Option<Spanned<HumanDuration>>,
 }
 
+/// How an MQTT broker is reached; read where `url` begins with `mqtt`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [sink.mqtt]")]
+pub(crate) struct RawMqtt {
+    pub(crate) version: Option<Spanned<RawVersion>>,
+    pub(crate) topic: Option<Spanned<String>>,
+    pub(crate) client_id: Option<Spanned<String>>,
+    pub(crate) facts: Option<Spanned<RawFacts>>,
+    pub(crate) status_topic: Option<Spanned<String>>,
+    pub(crate) packet_bytes_max: Option<Spanned<HumanSize>>,
+    pub(crate) user: Option<Spanned<String>>,
+    pub(crate) password: Option<Spanned<String>>,
+    pub(crate) password_file: Option<Spanned<String>>,
+    pub(crate) password_credential: Option<Spanned<String>>,
+    pub(crate) certificate: Option<Spanned<String>>,
+    pub(crate) certificate_key: Option<Spanned<String>>,
+    pub(crate) ca: Option<Spanned<String>>,
+    pub(crate) alpn: Option<Spanned<String>>,
+    pub(crate) allow_plain: Option<bool>,
+    pub(crate) keep_alive: Option<Spanned<HumanDuration>>,
+    pub(crate) connect_timeout: Option<Spanned<HumanDuration>>,
+    pub(crate) request_timeout: Option<Spanned<HumanDuration>>,
+}
+
+/// A version of MQTT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) enum RawVersion {
+    #[serde(rename = "5", alias = "5.0")]
+    V5,
+    #[serde(rename = "3.1.1")]
+    V311,
+}
+
+/// Where the facts of a batch go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RawFacts {
+    Properties,
+    Line,
+    None,
+}
+
 /// How a batch is sent.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(crate) enum RawMethod {
@@ -201,6 +249,7 @@ pub(crate) struct RawUpload {
 #[serde(deny_unknown_fields, expecting = "a table, such as [poll]")]
 pub(crate) struct RawPoll {
     pub(crate) interval: Option<Spanned<HumanDuration>>,
+    pub(crate) jitter: Option<Spanned<HumanDuration>>,
     pub(crate) fallback: Option<Spanned<String>>,
     pub(crate) drain: Option<Spanned<HumanDuration>>,
     pub(crate) future_tolerance: Option<Spanned<HumanDuration>>,
@@ -308,6 +357,8 @@ pub(crate) fn home_of(key: &str) -> Option<&'static str> {
         Some("[sink.azure]")
     } else if knows::<RawHttp>(key) {
         Some("[sink.http]")
+    } else if knows::<RawMqtt>(key) {
+        Some("[sink.mqtt]")
     } else if knows::<RawUpload>(key) {
         Some("[upload]")
     } else if knows::<RawPoll>(key) {

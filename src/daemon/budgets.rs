@@ -6,40 +6,50 @@ use std::collections::BTreeMap;
 use livecosmos_state::TableName;
 
 use super::fills::Fills;
+use super::{PATIENCE_FOREVER, PATIENCE_ONCE};
 use crate::config::TableConfig;
 use crate::progress::Progress;
+use crate::sink::Flows;
 use crate::uploader::Shared;
 
 /// The limits of each sink. Tables share those of the sink they go to.
 #[derive(Debug)]
 pub(super) struct Budgets {
+    flows: Flows,
     /// By the sink's name; the first has none.
     sinks: BTreeMap<Option<String>, Shared>,
 }
 
 impl Budgets {
     /// Divides what `tables` may take. Half of the memory is for batches being filled, a part for each table; half
-    /// for those on their way, a part for each sink. A sink has as many puts as the table with most.
-    pub(super) fn divide(tables: &mut [TableConfig]) -> Self {
+    /// for those on their way, a part for each sink.
+    pub(super) fn divide(tables: &mut [TableConfig], once: bool) -> Self {
+        let patience = if once { PATIENCE_ONCE } else { PATIENCE_FOREVER };
+        let flows = Flows::new(tables.iter().map(|table| (&table.sink, table.flow_limits(patience))));
         let memory_bytes_max = tables.iter().map(|table| table.upload.memory_bytes_max).max().unwrap_or(0);
         let half = memory_bytes_max / 2;
         let part = half / tables.len().max(1);
-        let mut in_flight_max: BTreeMap<Option<String>, usize> = BTreeMap::new();
-        for table in tables {
+        for table in &mut *tables {
             table.shape.limits.group_bytes_max = Fills::live_part(part);
-            let most = in_flight_max.entry(sink_of(&table.table)).or_default();
-            *most = table.upload.in_flight_max.max(*most);
         }
-        let part = half / in_flight_max.len().max(1);
-        let first = Shared::new(1, part, Progress::default());
-        let limits = |in_flight_max| first.for_sink(in_flight_max, part);
-        Self { sinks: in_flight_max.into_iter().map(|(sink, most)| (sink, limits(most))).collect() }
+        let mut names: Vec<Option<String>> = tables.iter().map(|table| sink_of(&table.table)).collect();
+        names.sort();
+        names.dedup();
+        let part = half / names.len().max(1);
+        let first = Shared::new(flows.clone(), part, Progress::default());
+        let sinks = names.into_iter().map(|name| (name, first.for_sink(part))).collect();
+        Self { flows, sinks }
     }
 
-    /// The same for one table that has the process to itself.
+    /// The same for one table that has the process to itself, in a run that is to end.
     pub(super) fn alone(table: &mut TableConfig) -> Shared {
-        let budgets = Self::divide(std::slice::from_mut(table));
+        let budgets = Self::divide(std::slice::from_mut(table), true);
         budgets.of(&table.table, Progress::default())
+    }
+
+    /// The ways to all sinks.
+    pub(super) fn flows(&self) -> &Flows {
+        &self.flows
     }
 
     /// What `table` shares with all that go to its sink, with signs of life of its own.

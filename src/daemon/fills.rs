@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::table::log;
 use crate::config::TableConfig;
+use crate::sink::Flow;
 use crate::source::Source;
 use crate::stop::Stop;
 use crate::uploader::{LiveUploader, PassError, PassReport, SiteError};
@@ -21,6 +22,7 @@ const MEMORY_PART: usize = 4;
 pub(super) struct Fills {
     config: TableConfig,
     uploader: Arc<LiveUploader>,
+    flow: Arc<Flow>,
     stop: Stop,
     turns: Mutex<Turns>,
     wake: Notify,
@@ -50,9 +52,14 @@ pub struct Outcome {
 }
 
 impl Fills {
-    pub(super) fn new(mut config: TableConfig, uploader: Arc<LiveUploader>, stop: Stop) -> Arc<Self> {
+    pub(super) fn new(
+        mut config: TableConfig,
+        uploader: Arc<LiveUploader>,
+        flow: Arc<Flow>,
+        stop: Stop,
+    ) -> Arc<Self> {
         config.shape.limits.group_bytes_max /= (MEMORY_PART - 1) * config.upload.fills_max;
-        Arc::new(Self { config, uploader, stop, turns: Mutex::default(), wake: Notify::new() })
+        Arc::new(Self { config, uploader, flow, stop, turns: Mutex::default(), wake: Notify::new() })
     }
 
     /// Leaves the fills' part of `group_bytes_max` to them.
@@ -129,7 +136,7 @@ impl Fills {
     }
 
     fn end_turn(&self, site: &SiteId, report: PassReport) {
-        log(&self.config.table, &report, None);
+        log(&self.config.table, &report, None, &self.flow);
         let mut turns = self.turns();
         turns.busy.remove(site);
         let outcome = &mut turns.outcome;

@@ -10,12 +10,12 @@ use tokio::task::JoinSet;
 
 use super::fills::{Fills, Outcome};
 use super::supervise::{Watch, idle, notify};
-use super::{Options, RETRY_FOREVER, RETRY_ONCE};
+use super::{Options, RETRY_FOREVER, RETRY_ONCE, spread};
 use crate::config::TableConfig;
 use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::quarantine::{Quarantine, QuarantineError};
-use crate::sink::{self, Guard, Sink, SinkError};
+use crate::sink::{self, Figures, Flow, Guard, Passage, Sink, SinkError, Waiter};
 use crate::source::{Pass, Source, SourceError};
 use crate::stop::Stop;
 use crate::uploader::{LiveUploader, PassError, PassReport, Shared, SiteError, settle};
@@ -25,6 +25,9 @@ use crate::uploader::{LiveUploader, PassError, PassReport, Shared, SiteError, se
 const LATE_REST_TIMES: u32 = 20;
 /// And at least this often, however long it takes.
 const LATE_REST_MAX: Duration = Duration::from_mins(10);
+
+/// While the sink is away, or requests fail too often to be repeated, nobody comes back sooner than this.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a table cannot be followed: what to tell the operator, and how to end.
 #[derive(Debug)]
@@ -50,6 +53,7 @@ pub(super) struct Table {
     /// When late rows are looked for again.
     late_again: Option<Instant>,
     fills: Arc<Fills>,
+    flow: Arc<Flow>,
     progress: Progress,
     stop: Stop,
 }
@@ -68,8 +72,10 @@ impl Table {
             .map_err(|error| Failure::new(Exit::from(&error), error))?
             .with_bytes_max(config.poll.quarantine_bytes_max);
         let source = config.source.open(config.shape.clone())?;
-        let sink = open_sink(&config, options, &stop).await?;
         let progress = shared.progress().clone();
+        let flow = shared.flows().to(&config.sink, config.flow_limits(super::PATIENCE_FOREVER));
+        let waiter = Waiter { stop: stop.clone(), progress: progress.clone() };
+        let sink = open_sink(&config, options, &flow, &waiter).await?;
         let observer = Arc::new(CommitLog { table: config.table.to_string(), progress: progress.clone() });
         let settings = super::settings(&config, options);
         let uploader = LiveUploader::new(
@@ -86,7 +92,7 @@ impl Table {
         // Rows that are read again under today's configuration may be sent this time.
         uploader.give_back_unread().map_err(|error| Failure::new(Exit::from(&error), error))?;
         let uploader = Arc::new(uploader);
-        let fills = Fills::new(config.clone(), Arc::clone(&uploader), stop.clone());
+        let fills = Fills::new(config.clone(), Arc::clone(&uploader), Arc::clone(&flow), stop.clone());
         Ok(Self {
             config,
             options: options.clone(),
@@ -95,6 +101,7 @@ impl Table {
             late_source: None,
             late_again: None,
             fills,
+            flow,
             progress,
             stop,
         })
@@ -121,10 +128,13 @@ impl Table {
     pub(super) async fn follow(mut self, once: bool) -> Exit {
         let mut run = Run { once, passes: 0, objects: 0, failures: BTreeMap::new(), late_error: None };
         let mut workers = if once { JoinSet::new() } else { self.fills.start() };
+        if !once {
+            self.wait_for_first_look().await;
+        }
         let exit = loop {
             let begun = Instant::now();
             let Some(report) = self.pass().await else { break Exit::Unexpected };
-            log(&self.config.table, &report, Some(begun.elapsed()));
+            log(&self.config.table, &report, Some(begun.elapsed()), &self.flow);
             self.fills.look();
             run.add(&report);
             self.late(&mut run, !report.concerns_all() && !report.again).await;
@@ -139,8 +149,7 @@ impl Table {
                 break exit;
             }
             if !report.again {
-                idle(self.config.poll.interval.saturating_sub(begun.elapsed()), &self.progress, &self.stop)
-                    .await;
+                idle(self.rest(begun.elapsed()), &self.progress, &self.stop).await;
             }
             if self.stop.is_requested() {
                 break Exit::Done;
@@ -151,12 +160,31 @@ impl Table {
             workers.abort_all();
         }
         while workers.join_next().await.is_some() {}
+        self.uploader.take_leave().await;
         match self.close() {
             Err(error) => {
                 tracing::error!(table = %self.config.table, "the last commit failed: {error}");
                 Exit::StateUnwritable
             }
             Ok(()) => exit,
+        }
+    }
+
+    async fn wait_for_first_look(&mut self) {
+        let wait = spread::first_look(self.uploader.instance(), &self.config.table, self.config.poll.jitter);
+        if wait > Duration::from_secs(1) {
+            tracing::info!(table = %self.config.table, wait_s = wait.as_secs(), "first look; jitter spreads a fleet");
+        }
+        idle(wait, &self.progress, &self.stop).await;
+    }
+
+    /// From the end of a pass that took so long to the next: no longer than until the sink may be asked
+    /// again, where rows wait for that.
+    fn rest(&self, took: Duration) -> Duration {
+        let rest = self.config.poll.interval.saturating_sub(took);
+        match self.flow.closed_for() {
+            Some(closed) if self.uploader.is_held_up() => rest.min(closed.max(AGAIN_AFTER)),
+            _ => rest,
         }
     }
 
@@ -175,7 +203,7 @@ impl Table {
                 Err(error) => (None, PassReport { error: Some(error.into()), ..PassReport::default() }),
             };
             self.late_source = source;
-            log(&self.config.table, &report, None);
+            log(&self.config.table, &report, None, &self.flow);
             run.add(&report);
             if !report.again {
                 let is_well = report.error.is_none() && report.failures.is_empty();
@@ -198,7 +226,7 @@ impl Table {
 }
 
 /// Says what came of a pass, or of a turn at a fill, which took no time that anybody waits for.
-pub(super) fn log(table: &TableName, report: &PassReport, took: Option<Duration>) {
+pub(super) fn log(table: &TableName, report: &PassReport, took: Option<Duration>, flow: &Flow) {
     for notice in &report.source.notices {
         tracing::warn!(%table, "{notice}");
     }
@@ -207,18 +235,26 @@ pub(super) fn log(table: &TableName, report: &PassReport, took: Option<Duration>
     let Pass { statements, rows_read, bytes_read, .. } = report.source;
     let statements = (statements > 0).then_some(statements);
     tracing::debug!(%table, statements, rows_read, bytes_read, took_ms, "looked");
+    let Figures { requests, failures, unrepeated, outages, waited, in_flight } = flow.figures();
+    let (waited_ms, is_away) = (waited.as_millis(), flow.closed_for().is_some());
+    tracing::debug!(%table, requests, failures, unrepeated, outages, waited_ms, in_flight, is_away, "sink");
+    let status = |text: &str| {
+        // Of a sink that is away, systemd knows already, and that is why the rest is as it is.
+        if !is_away {
+            notify(&[NotifyState::Status(text)]);
+        }
+    };
     if let Some(error) = &report.error {
         tracing::error!(%table, "{error}");
-        notify(&[NotifyState::Status(&format!("{table}: {error}"))]);
+        status(&format!("{table}: {error}"));
     } else if totals.objects > 0 || !report.failures.is_empty() {
         let failed_sites = report.failures.len();
         tracing::info!(%table, objects = totals.objects, rows = totals.rows, bytes = totals.stored_bytes,
-            failed_sites, statements, took_ms, "stored");
-        let last = format!(
+            failed_sites, statements, took_ms, in_flight, "stored");
+        status(&format!(
             "{table}: {} rows in {} objects, {failed_sites} sites failed",
             totals.rows, totals.objects
-        );
-        notify(&[NotifyState::Status(&last)]);
+        ));
     }
     if report.source.future_rows > 0 {
         tracing::warn!(%table, rows = report.source.future_rows,
@@ -237,14 +273,24 @@ fn open_store(config: &TableConfig, options: &Options) -> Result<Store, Failure>
 }
 
 /// A daemon waits for a sink that is away; a one-shot run gives up soon.
-async fn open_sink(config: &TableConfig, options: &Options, stop: &Stop) -> Result<Arc<dyn Sink>, Failure> {
-    let sink = sink::open(&config.sink).await?;
+async fn open_sink(
+    config: &TableConfig,
+    options: &Options,
+    flow: &Arc<Flow>,
+    waiter: &Waiter,
+) -> Result<Arc<dyn Sink>, Failure> {
+    let sink = Passage::to(sink::open(&config.sink).await?, Arc::clone(flow), waiter.clone());
     let policy = if options.once { RETRY_ONCE } else { RETRY_FOREVER };
     let guard = loop {
-        match settle(&policy, stop, || sink.probe()).await {
+        match settle(&policy, &waiter.stop, || sink.probe()).await {
             Ok(guard) => break guard,
-            Err(SiteError::Sink(error @ SinkError::Retry(_))) if !options.once => {
+            // That it is away was told when it was noticed.
+            Err(SiteError::Sink(SinkError::Later { wait: Some(wait), .. })) if !options.once => {
+                idle(wait, &waiter.progress, &waiter.stop).await;
+            }
+            Err(SiteError::Sink(error)) if error.is_passing() && !options.once => {
                 tracing::error!(table = %config.table, "{error}");
+                idle(AGAIN_AFTER, &waiter.progress, &waiter.stop).await;
             }
             Err(SiteError::Sink(error)) => return Err(error.into()),
             Err(error) => return Err(Failure::new(Exit::Done, error)),
@@ -311,7 +357,7 @@ impl Run {
 
     /// All sites are well, or some failed; or the sink was simply away.
     fn exit_of_sites(&self) -> Exit {
-        let away = |error: &SiteError| matches!(error, SiteError::Sink(SinkError::Retry(_)));
+        let away = |error: &SiteError| matches!(error, SiteError::Sink(error) if error.is_passing());
         if self.failures.is_empty() {
             Exit::Done
         } else if self.objects == 0 && self.failures.values().all(away) {

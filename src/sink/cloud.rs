@@ -30,7 +30,8 @@ use object_store::path::Path;
 use object_store::{Attributes, GetOptions, GetResult, ObjectStore, PutMode, PutOptions};
 
 use super::settings::Reach;
-use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
+use super::{Facts, Guard, Object, Pace, PutOutcome, Sink, SinkError, key};
+use client::Paced;
 use labels::Labels;
 use place::{Place, Right};
 use trouble::Trouble;
@@ -78,13 +79,13 @@ impl CloudSink {
         })
     }
 
-    /// What `work` on so many bytes comes to, unless it takes too long.
+    /// What `work` comes to, unless it takes longer than an answer and so much `more`.
     async fn within<T>(
         &self,
-        bytes: u64,
+        more: Duration,
         work: impl Future<Output = object_store::Result<T>> + Send,
     ) -> Result<T, Trouble> {
-        let patience = self.patience + Duration::from_secs(bytes / BYTES_PER_S_MIN);
+        let patience = self.patience + more;
         match tokio::time::timeout(patience, work).await {
             Ok(done) => done.map_err(|error| Trouble::of(&error)),
             Err(_) => Err(Trouble::late(patience)),
@@ -92,11 +93,21 @@ impl CloudSink {
     }
 
     /// Sends one conditional put; what is there already is an outcome, not an error.
-    async fn send(&self, key: &str, bytes: Bytes, attributes: Attributes) -> Result<PutOutcome, SinkError> {
+    async fn send(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        attributes: Attributes,
+        pace: Option<Pace>,
+    ) -> Result<PutOutcome, SinkError> {
         let path = self.path(key)?;
-        let options = PutOptions { mode: PutMode::Create, attributes, ..PutOptions::default() };
-        let length = bytes.len() as u64;
-        match self.within(length, self.store.put_opts(&path, bytes.into(), options)).await {
+        let mut options = PutOptions { mode: PutMode::Create, attributes, ..PutOptions::default() };
+        let upload = Duration::from_secs(bytes.len() as u64 / BYTES_PER_S_MIN);
+        let paced = pace.map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
+        if let Some(pace) = pace {
+            options.extensions.insert(Paced { bytes: bytes.clone(), pace });
+        }
+        match self.within(upload + paced, self.store.put_opts(&path, bytes.into(), options)).await {
             Ok(_) => Ok(PutOutcome::Stored),
             Err(trouble) if trouble.is_taken() => Ok(PutOutcome::Exists),
             Err(trouble) => Err(self.place.explain(&format!("store '{path}'"), Right::Write, &trouble)),
@@ -107,7 +118,7 @@ impl CloudSink {
     async fn find(&self, key: &str, head: bool) -> Result<Option<GetResult>, SinkError> {
         let path = self.path(key)?;
         let options = GetOptions { head, ..GetOptions::default() };
-        match self.within(0, self.store.get_opts(&path, options)).await {
+        match self.within(Duration::ZERO, self.store.get_opts(&path, options)).await {
             Ok(found) => Ok(Some(found)),
             Err(trouble) if trouble.is_no_such_key() => Ok(None),
             Err(trouble) => Err(self.place.explain(&format!("look at '{path}'"), Right::Read, &trouble)),
@@ -122,7 +133,7 @@ impl CloudSink {
     ) -> Result<PaginatedListResult, SinkError> {
         let action = if prefix.is_empty() { "list keys".to_owned() } else { format!("list '{prefix}'") };
         let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
-        let page = self.within(0, self.store.list_paginated(prefix, options)).await;
+        let page = self.within(Duration::ZERO, self.store.list_paginated(prefix, options)).await;
         page.map_err(|trouble| self.place.explain(&action, Right::List, &trouble))
     }
 
@@ -150,7 +161,7 @@ impl Sink for CloudSink {
         if self.look_first.load(Ordering::Relaxed) && self.find(key, true).await?.is_some() {
             return Ok(PutOutcome::Exists);
         }
-        self.send(key, object.bytes.clone(), self.labels.write(object)).await
+        self.send(key, object.bytes.clone(), self.labels.write(object), object.pace).await
     }
 
     /// A bucket that does not exist may look like an absent object here; [`Sink::probe`] tells.
@@ -164,8 +175,8 @@ impl Sink for CloudSink {
         key::check(key)?;
         let Some(found) = self.find(key, false).await? else { return Ok(None) };
         let facts = self.facts(key, &found.attributes)?;
-        let length = found.meta.size;
-        match self.within(length, found.bytes()).await {
+        let download = Duration::from_secs(found.meta.size / BYTES_PER_S_MIN);
+        match self.within(download, found.bytes()).await {
             Ok(bytes) => Ok(Some((facts, bytes))),
             Err(trouble) => {
                 let action = format!("read '{}{key}'", self.prefix);
@@ -216,7 +227,7 @@ impl Sink for CloudSink {
     /// an object that is absent.
     async fn probe(&self) -> Result<Guard, SinkError> {
         self.list("", "", 1).await?;
-        let try_it = || self.send(key::PROBE, Bytes::from_static(key::PROBE_BYTES), Attributes::new());
+        let try_it = || self.send(key::PROBE, Bytes::from_static(key::PROBE_BYTES), Attributes::new(), None);
         // The first may have been there since an earlier start; the second must find something.
         let guarded = try_it().await? == PutOutcome::Exists || try_it().await? == PutOutcome::Exists;
         self.look_first.store(!guarded, Ordering::Relaxed);

@@ -9,7 +9,7 @@ pub(super) fn plain_to_another_machine(url: &str) -> Option<&str> {
     (!is_loopback(authority)).then_some(authority)
 }
 
-fn is_loopback(authority: &str) -> bool {
+pub(super) fn is_loopback(authority: &str) -> bool {
     let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
         None => authority.split(':').next().unwrap_or(authority),

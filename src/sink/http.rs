@@ -11,8 +11,6 @@
 
 mod answer;
 mod client;
-mod hold;
-mod request;
 mod settings;
 mod told;
 
@@ -23,7 +21,6 @@ use reqwest::StatusCode;
 use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
 use answer::{Answer, Verdict};
 use client::Client;
-use hold::Hold;
 pub use settings::{HttpSettings, Login, Method};
 use told::Told;
 
@@ -34,7 +31,6 @@ const REDIRECTS_MAX: usize = 3;
 #[derive(Debug)]
 pub struct HttpSink {
     client: Client,
-    hold: Hold,
     told: Told,
 }
 
@@ -44,7 +40,7 @@ impl HttpSink {
     /// # Errors
     /// [`SinkError::Fatal`] where a file cannot be read or the URL cannot be used.
     pub fn open(settings: &HttpSettings) -> Result<Self, SinkError> {
-        Ok(Self { client: Client::new(settings)?, hold: Hold::default(), told: Told::default() })
+        Ok(Self { client: Client::new(settings)?, told: Told::default() })
     }
 
     /// The answer to `object`, behind redirects within the same server.
@@ -68,9 +64,7 @@ impl HttpSink {
 impl Sink for HttpSink {
     async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
         key::check(key)?;
-        self.hold.check(self.describe())?;
         let answer = self.send(key, object).await?;
-        self.hold.obey(&answer);
         match answer.verdict(self.describe()) {
             Verdict::Stored => Ok(PutOutcome::Stored),
             Verdict::Holds(facts) => {

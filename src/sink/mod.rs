@@ -5,10 +5,15 @@ pub mod cloud;
 mod contents;
 mod encrypted;
 mod facts;
+mod flow;
 pub mod http;
 mod key;
+mod labels;
 pub mod local;
 pub mod memory;
+pub mod mqtt;
+mod pem;
+mod retry_after;
 pub mod s3;
 mod schema_text;
 mod settings;
@@ -16,12 +21,14 @@ pub mod stdout;
 mod words;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use contents::{Contents, Day, DayCounts};
 pub use facts::{Facts, FactsError, hex};
+pub use flow::{Figures, Flow, FlowLimits, Flows, Outage, Pace, PacedBody, Passage, Waiter};
 pub use schema_text::SchemaText;
 pub use settings::{
     AzureLogin, AzureSettings, Checksum, GcsLogin, GcsSettings, InvalidSettings, Reach, S3Settings, Settings,
@@ -46,6 +53,7 @@ pub async fn open(settings: &Settings) -> Result<Arc<dyn Sink>, SinkError> {
         Settings::Azure(_) => return Err(SinkError::Fatal(settings::built_without("az://", "azure"))),
         Settings::Stdout => Arc::new(stdout::StdoutSink),
         Settings::Http(settings) => Arc::new(http::HttpSink::open(settings)?),
+        Settings::Mqtt(settings) => Arc::new(mqtt::MqttSink::open(settings)?),
     })
 }
 
@@ -71,11 +79,12 @@ pub trait Sink: Send + Sync {
     /// Returns only when the bytes are durable. [`PutOutcome::Exists`] says that the key is taken,
     /// by whomever; nothing is ever overwritten where [`Sink::probe`] answered
     /// [`Guard::CreateIfAbsent`]. A put whose fate is unknown (a lost reply) is an error of kind
-    /// [`SinkError::Retry`]: the next put of the same key tells.
+    /// [`SinkError::Away`]: the next put of the same key tells. Where [`Object::pace`] says how fast its
+    /// bytes may leave, they leave no faster, as far as the sink can see to that.
     ///
     /// # Errors
-    /// [`SinkError::Retry`] is worth another try, [`SinkError::Refused`] is not,
-    /// [`SinkError::Fatal`] and [`SinkError::Denied`] stop the table.
+    /// [`SinkError::Retry`], [`SinkError::Away`] and [`SinkError::Busy`] are worth another try,
+    /// [`SinkError::Refused`] is not, [`SinkError::Fatal`] and [`SinkError::Denied`] stop the table.
     async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError>;
 
     /// The facts of the object under `key`; `None` where there is none.
@@ -110,6 +119,14 @@ pub trait Sink: Send + Sync {
         true
     }
 
+    /// The largest object that it takes, where it has said so; batches are cut to fit.
+    fn object_bytes_max(&self) -> Option<usize> {
+        None
+    }
+
+    /// Takes leave of the other end, where that wants to know. Nothing is put after it.
+    async fn close(&self) {}
+
     /// For messages: scheme, host and path, never a secret.
     fn describe(&self) -> &str;
 }
@@ -136,6 +153,8 @@ pub struct Object {
     pub content_encoding: Option<&'static str>,
     /// What the object holds.
     pub facts: Arc<Facts>,
+    /// How fast its bytes may leave; `None` for as fast as they can.
+    pub pace: Option<Pace>,
 }
 
 /// How a put ended.
@@ -150,9 +169,28 @@ pub enum PutOutcome {
 /// Why a sink did not do as asked, by what follows from it. Messages name the sink and the key.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SinkError {
-    /// Worth another try: unreachable, overloaded, reply lost.
+    /// Worth another try, and of this request alone: another is under way, something vanished meanwhile.
     #[error("{0}")]
     Retry(String),
+    /// Worth another try, and of the sink as a whole: unreachable, in trouble, reply lost.
+    #[error("{0}")]
+    Away(String),
+    /// Worth another try, and the sink asks for fewer requests.
+    #[error("{words}")]
+    Busy {
+        /// What it said.
+        words: String,
+        /// For so long it wants none at all.
+        wait: Option<Duration>,
+    },
+    /// Worth another try, but not now: what is known of the sink ([`Flow`]) speaks against it.
+    #[error("{words}")]
+    Later {
+        /// Why.
+        words: String,
+        /// Before that, it would be as useless; `None` where that is not known.
+        wait: Option<Duration>,
+    },
     /// This object is not taken, and another try would not change that.
     #[error("{0}")]
     Refused(String),
@@ -162,4 +200,37 @@ pub enum SinkError {
     /// Nothing can be stored until the operator acts: no such bucket, wrong endpoint. Exit 78.
     #[error("{0}")]
     Fatal(String),
+}
+
+impl SinkError {
+    /// Whether it passes by itself, sooner or later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Retry(_) | Self::Away(_) | Self::Busy { .. } | Self::Later { .. } => true,
+            Self::Refused(_) | Self::Denied(_) | Self::Fatal(_) => false,
+        }
+    }
+
+    /// Whether the same request may be made again soon.
+    #[must_use]
+    pub fn is_for_retry(&self) -> bool {
+        self.is_passing() && !matches!(self, Self::Later { .. })
+    }
+
+    /// The same with `more` behind its words.
+    #[must_use]
+    pub fn adding(mut self, more: &str) -> Self {
+        let words = match &mut self {
+            Self::Retry(words)
+            | Self::Away(words)
+            | Self::Refused(words)
+            | Self::Denied(words)
+            | Self::Fatal(words)
+            | Self::Busy { words, .. }
+            | Self::Later { words, .. } => words,
+        };
+        words.push_str(more);
+        self
+    }
 }

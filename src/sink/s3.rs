@@ -3,6 +3,8 @@
 //! The SDK makes one attempt per call: retries are the uploader's, with one back-off for all sinks, and
 //! each is signed anew. The facts of an object are its user metadata (`x-amz-meta-livecosmos-…`).
 //!
+//! Objects above a threshold go in parts (`parts.rs`).
+//!
 //! S3 answers 412 to a put with `If-None-Match: *` on a taken key. Some servers ignore that header and
 //! overwrite, so [`Sink::probe`] tries it once, and where it does not hold each put looks first.
 
@@ -11,6 +13,8 @@ mod checks;
 mod client;
 mod error;
 mod keeping;
+mod paced;
+mod parts;
 mod rights;
 mod trust;
 
@@ -18,6 +22,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, ConfigLoader};
@@ -27,14 +32,17 @@ use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, RequestPayer};
 use bytes::Bytes;
+use tokio::sync::OnceCell;
 
 use super::settings::{Checksum, S3Settings};
-use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
+use super::{Facts, Guard, Object, Pace, PutOutcome, Sink, SinkError, key};
 use crate::clock::{Clock, SystemClock};
 use checks::{Echo, WholeList};
 use client::Timeouts;
 use error::{Place, is_damage, is_no_such_key, status};
 pub use keeping::{Encryption, Keeping, Lock, LockMode, StorageClass, Tags};
+use paced::Paced;
+pub use parts::PART_BYTES_MIN;
 use rights::Right;
 
 /// A bucket, or what is below a prefix of one.
@@ -52,6 +60,12 @@ pub struct S3Sink {
     /// From which a lock's end is reckoned.
     clock: Arc<dyn Clock>,
     look_first: AtomicBool,
+    /// Larger objects go in parts, of this size.
+    in_parts_above_bytes: usize,
+    part_bytes: usize,
+    /// Whether the server puts parts together only where there is no object yet; tried with the first.
+    parts_guarded: OnceCell<bool>,
+    broken: parts::Broken,
     timeouts: Timeouts,
     /// What is wrong with an object that the server stored other than it was sent. Nothing is done after
     /// it: the next look would take that object for ours.
@@ -91,6 +105,10 @@ impl S3Sink {
             owner: settings.bucket_owner.clone(),
             clock,
             look_first: AtomicBool::new(false),
+            in_parts_above_bytes: settings.multipart_threshold_bytes,
+            part_bytes: settings.part_bytes,
+            parts_guarded: OnceCell::new(),
+            broken: parts::Broken::default(),
             timeouts: connected.timeouts,
             damage: OnceLock::new(),
             place: connected.place,
@@ -115,11 +133,18 @@ impl S3Sink {
     async fn send(
         &self,
         key: &str,
-        bytes: usize,
+        bytes: Bytes,
         request: PutObjectFluentBuilder,
+        pace: Option<Pace>,
     ) -> Result<PutOutcome, SinkError> {
-        let patience = Config::builder().timeout_config(self.timeouts.of_put(bytes));
-        match request.customize().interceptor(Echo::default()).config_override(patience).send().await {
+        let paced = pace.map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
+        let patience = Config::builder().timeout_config(self.timeouts.of_put(bytes.len(), paced));
+        let request = request.customize().interceptor(Echo::default()).config_override(patience);
+        let request = match pace {
+            Some(pace) => request.interceptor(Paced { bytes, pace }),
+            None => request,
+        };
+        match request.send().await {
             Ok(_) => Ok(PutOutcome::Stored),
             Err(error) if status(&error) == Some(412) => Ok(PutOutcome::Exists),
             Err(error) => {
@@ -147,12 +172,15 @@ impl Sink for S3Sink {
         if self.look_first.load(Ordering::Relaxed) && self.metadata(key).await?.is_some() {
             return Ok(PutOutcome::Exists);
         }
+        if object.bytes.len() > self.in_parts_above_bytes {
+            return self.put_in_parts(key, object).await;
+        }
         let request = self
             .put_request(key, object.bytes.clone().into())
             .content_type(object.content_type)
             .set_content_encoding(object.content_encoding.map(str::to_owned))
             .set_metadata(Some(object.facts.to_metadata().into_iter().collect()));
-        self.send(key, object.bytes.len(), request).await
+        self.send(key, object.bytes.clone(), request, object.pace).await
     }
 
     /// A bucket that does not exist looks like an absent object here; [`Sink::probe`] tells.
@@ -241,7 +269,7 @@ impl Sink for S3Sink {
         self.list("", "", 1).await?;
         let try_it = || {
             let request = self.put_request(key::PROBE, ByteStream::from_static(key::PROBE_BYTES));
-            self.send(key::PROBE, key::PROBE_BYTES.len(), request)
+            self.send(key::PROBE, Bytes::from_static(key::PROBE_BYTES), request, None)
         };
         // The first may have been there since an earlier start; the second must find something.
         let guarded = try_it().await? == PutOutcome::Exists || try_it().await? == PutOutcome::Exists;

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::http::HttpSettings;
+use super::mqtt::MqttSettings;
 use super::s3::Keeping;
 #[cfg(not(all(feature = "azure", feature = "gcs")))]
 pub(super) use clouds::built_without;
@@ -26,6 +27,8 @@ pub enum Settings {
     Azure(Box<AzureSettings>),
     /// An HTTP endpoint.
     Http(Box<HttpSettings>),
+    /// An MQTT broker.
+    Mqtt(Box<MqttSettings>),
     /// The output of this process.
     Stdout,
 }
@@ -49,6 +52,10 @@ pub struct S3Settings {
     pub profile: Option<String>,
     /// The checksum sent with each object.
     pub checksum: Checksum,
+    /// Larger objects go in parts.
+    pub multipart_threshold_bytes: usize,
+    /// Size of a part, but the last.
+    pub part_bytes: usize,
     /// How each object is kept.
     pub keeping: Keeping,
     /// Pays for each request itself, where the bucket's owner wants that.
@@ -115,8 +122,23 @@ impl Settings {
         }
     }
 
+    /// Whether requests of the one and the other go to the same server: what it bears, it bears from both.
+    #[must_use]
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::S3(one), Self::S3(other)) => one.endpoint == other.endpoint && one.bucket == other.bucket,
+            (Self::Gcs(one), Self::Gcs(other)) => one.reach.is_same_server(&other.reach),
+            (Self::Azure(one), Self::Azure(other)) => {
+                one.account == other.account && one.reach.endpoint == other.reach.endpoint
+            }
+            (Self::Http(one), Self::Http(other)) => one.origin().is_some() && one.origin() == other.origin(),
+            _ => self == other,
+        }
+    }
+
     /// Reads a URL: `file:///absolute`, `file://./relative` to `base`, `s3://bucket/prefix`,
-    /// `gs://bucket/prefix`, `az://container/prefix`, `https://host/path`, `-` for stdout or `memory:`.
+    /// `gs://bucket/prefix`, `az://container/prefix`, `https://host/path`, `mqtts://host:port`, `-` for stdout or
+    /// `memory:`.
     ///
     /// The path of a `file` URL is taken as it is written: `%20` stays three characters. The settings of
     /// a bucket or an endpoint come with their defaults, for the caller to change.
@@ -140,6 +162,9 @@ impl Settings {
         if url.starts_with("https://") || url.starts_with("http://") {
             return HttpSettings::new(url).map(|settings| Self::Http(Box::new(settings)));
         }
+        if url.starts_with("mqtts://") || url.starts_with("mqtt://") {
+            return MqttSettings::new(url).map(|settings| Self::Mqtt(Box::new(settings)));
+        }
         if url == super::stdout::URL {
             return Ok(Self::Stdout);
         }
@@ -148,7 +173,7 @@ impl Settings {
         }
         Err(InvalidSettings(format!(
             "sink url '{url}' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix, \
-             gs://bucket/prefix, az://container/prefix, https://host/path, - for stdout or memory:"
+             gs://bucket/prefix, az://container/prefix, https://host/path, mqtts://host:8883, - for stdout or memory:"
         )))
     }
 }
@@ -217,6 +242,8 @@ impl S3Settings {
             path_style: None,
             profile: None,
             checksum: Checksum::default(),
+            multipart_threshold_bytes: 32 << 20,
+            part_bytes: 8 << 20,
             keeping: Keeping::default(),
             requester_pays: false,
             bucket_owner: None,

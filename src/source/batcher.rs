@@ -28,6 +28,8 @@ struct Group {
     resume: Resume,
     /// Rows of the next batch, where they are fewer than the limits allow.
     rows_max: Option<usize>,
+    /// The next batch is one that was sent before, and has to be the same.
+    is_again: bool,
     open: Option<Open>,
     /// What the site's last batch filled.
     room: Room,
@@ -69,11 +71,12 @@ impl Batcher {
         }
         let resume = intake.resume(site)?;
         let slot = Slot(self.groups.len());
-        let rows_max = resume.rows_max;
+        let (rows_max, is_again) = (resume.rows_max, resume.cut_at.is_some());
         self.groups.push(Group {
             site: site.clone(),
             resume,
             rows_max,
+            is_again,
             open: None,
             room: Room::default(),
             newest: None,
@@ -108,9 +111,11 @@ impl Batcher {
     ) -> Result<&mut Rows, Stopped> {
         let group = &self.groups[slot.0];
         let rows_max = group.rows_max.unwrap_or(usize::MAX).min(self.limits.batch_rows_max);
+        let payload_bytes_max = group.resume.bytes_max.filter(|_| !group.is_again);
         let must_close = group.open.as_ref().is_some_and(|open| {
             let full = open.rows.len() >= rows_max
                 || open.rows.value_bytes() >= self.limits.batch_bytes_max
+                || payload_bytes_max.is_some_and(|most| open.rows.payload_bytes_with_next() > most)
                 || group.resume.cut_at.as_ref() == Some(&open.to);
             (full && open.to != *cursor) || !Arc::ptr_eq(open.rows.schema(), schema)
         });
@@ -159,6 +164,7 @@ impl Batcher {
         let group = &mut self.groups[slot.0];
         let Some(open) = group.open.take() else { return Ok(()) };
         self.held_bytes -= open.held_bytes;
+        group.is_again = false;
         group.room = open.rows.room();
         let most = self.limits.batch_rows_max;
         group.rows_max = group.rows_max.map(|rows| rows.saturating_mul(2)).filter(|rows| *rows < most);
@@ -209,12 +215,13 @@ mod tests {
     struct Sink {
         batches: Vec<Batch>,
         asked: usize,
+        resume: Option<Resume>,
     }
 
     impl Intake for Sink {
         fn resume(&mut self, _: &SiteId) -> Result<Resume, Stopped> {
             self.asked += 1;
-            Ok(Resume::from_the_start())
+            Ok(self.resume.clone().unwrap_or_else(Resume::from_the_start))
         }
 
         fn register(&mut self, _: livecosmos_state::SourceFile, _: FileOrigin) -> Result<(), Stopped> {
@@ -276,6 +283,24 @@ mod tests {
 
     fn lens(sink: &Sink) -> Vec<usize> {
         sink.batches.iter().map(|batch| batch.rows.len()).collect()
+    }
+
+    #[test]
+    fn batches_stay_below_what_the_sink_takes_but_for_one_that_is_sent_again() {
+        let schema = schema();
+        let lens_with = |cut_at: Option<Cursor>| {
+            let resume = Resume { bytes_max: Some(100), cut_at, ..Resume::from_the_start() };
+            let mut sink = Sink { resume: Some(resume), ..Sink::default() };
+            let mut batcher = Batcher::new(limits(100, 1 << 20, 1 << 20));
+            for offset in 0..12 {
+                // Two names of a letter with six bytes around each, and ten of values: 24 bytes a row.
+                add(&mut batcher, &mut sink, "A", &schema, file(offset), "0123456789");
+            }
+            batcher.close_all(false, &mut sink).unwrap();
+            lens(&sink)
+        };
+        assert_eq!(lens_with(None), [4, 4, 4]);
+        assert_eq!(lens_with(Some(file(6))), [7, 4, 1], "seven were sent before");
     }
 
     #[test]

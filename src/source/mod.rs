@@ -89,6 +89,9 @@ pub struct Resume {
     /// The first batch of the pass has so many rows at most, the next twice as many, and so on: the sink
     /// refused a larger one.
     pub rows_max: Option<usize>,
+    /// No batch is to come to more bytes than these, as [`Rows::payload_bytes_expected`] reckons: the sink takes
+    /// no more. Of a batch that is sent again, only `cut_at` counts.
+    pub bytes_max: Option<usize>,
     /// The first batch ends here, if it comes so far: so did one whose fate cannot be looked up, and the same
     /// batch is sent again.
     pub cut_at: Option<Cursor>,
@@ -115,6 +118,7 @@ impl Resume {
             paused: false,
             bounds: None,
             rows_max: None,
+            bytes_max: None,
             cut_at: None,
         }
     }

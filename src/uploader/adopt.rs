@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use livecosmos_state::{ChainName, Cursor, SiteId, TableName, Time};
-use tokio::sync::Semaphore;
 
 use super::SiteError;
 use super::change::Position;
@@ -30,8 +29,6 @@ pub(super) struct Chain<'a> {
     pub(super) site: &'a SiteId,
     pub(super) retry: &'a RetryPolicy,
     pub(super) stop: &'a Stop,
-    /// Requests at the same time, over all sites.
-    pub(super) in_flight: &'a Semaphore,
     /// The key of an object whose put has an unknown fate.
     pub(super) pending: Option<String>,
 }
@@ -184,10 +181,7 @@ impl Chain<'_> {
     /// The objects of this chain from `from` on, in the order of their keys.
     async fn page(&self, from: &str, keys_max: usize) -> Result<Page, SiteError> {
         let prefix = self.key.prefix(self.site, self.table, self.name);
-        let list = || async {
-            let _permit = self.in_flight.acquire().await;
-            self.sink.list(&prefix, from, keys_max).await
-        };
+        let list = || self.sink.list(&prefix, from, keys_max);
         let keys = retry::until_settled(self.retry, self.stop, list).await?;
         // Other keys may lie between; the page ends where the listing ends.
         let end = self.key.stem(self.site, self.table, self.name, u64::MAX);
@@ -204,10 +198,7 @@ impl Chain<'_> {
     }
 
     pub(super) async fn facts(&self, key: &str) -> Result<Facts, SiteError> {
-        let head = || async {
-            let _permit = self.in_flight.acquire().await;
-            self.sink.head(key).await
-        };
+        let head = || self.sink.head(key);
         let gone =
             || SinkError::Retry(format!("{}: {key} vanished while it was looked at", self.sink.describe()));
         Ok(retry::until_settled(self.retry, self.stop, head).await?.ok_or_else(gone)?)

@@ -68,10 +68,7 @@ impl LiveUploader {
     }
 
     pub(super) async fn facts_of(&self, key: &str) -> Result<Option<Facts>, SiteError> {
-        let look = || async {
-            let _permit = self.shared.in_flight.acquire().await;
-            self.sink.head(key).await
-        };
+        let look = || self.sink.head(key);
         retry::until_settled(&self.settings.retry, &self.stop, look).await
     }
 

@@ -134,6 +134,7 @@ impl Position {
             paused,
             bounds: None,
             rows_max: None,
+            bytes_max: None,
             cut_at: None,
         }
     }
@@ -152,6 +153,16 @@ impl Position {
             Cursor::Start | Cursor::Row { .. } => Vec::new(),
         };
         let bounds = Some(Bounds { until: fill.until.clone(), window: fill.window });
-        Resume { cursor, ahead, floor, last_data: None, paused: false, bounds, rows_max: None, cut_at: None }
+        Resume {
+            cursor,
+            ahead,
+            floor,
+            last_data: None,
+            paused: false,
+            bounds,
+            rows_max: None,
+            bytes_max: None,
+            cut_at: None,
+        }
     }
 }

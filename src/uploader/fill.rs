@@ -107,7 +107,7 @@ impl LiveUploader {
         let was_read = read.as_ref().is_some_and(|pass| is_whole || is_read_to_its_end(pass, fill));
         let is_unread = outcomes.is_clean() && read.is_some() && !was_read;
         if outcomes.has_failed(site) || outcomes.is_aborted() || is_unread {
-            self.pauses_beside().fail(site, now);
+            self.pauses_beside().note(site, outcomes.wait_of(site), now);
         } else if outcomes.is_clean() {
             self.pauses_beside().is_well(site);
         }
@@ -147,8 +147,9 @@ impl LiveUploader {
             Ok(Step::Stored { .. }) => true,
             Ok(Step::Jumped { .. } | Step::Refused { .. } | Step::Moved) => false,
             Err(error) => {
+                let wait = error.wait();
                 outcomes.failed(site, error);
-                self.pauses_beside().fail(site, self.now());
+                self.pauses_beside().note(site, wait, self.now());
                 false
             }
         }

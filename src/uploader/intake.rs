@@ -80,6 +80,7 @@ impl Lanes {
         let unsettled = self.uploader.rows_of_unsettled(site, &chain);
         let rows_max = self.uploader.rows_max(site, &chain).into_iter().chain(unsettled).min();
         let pending = self.uploader.unanswered(site, &chain);
+        let resume = Resume { bytes_max: self.uploader.rows_bytes_max(), ..resume };
         match sieve {
             Some(sieve) => {
                 let sent = pending.and_then(|intent| usize::try_from(intent.rows).ok());

@@ -58,8 +58,8 @@ impl LiveUploader {
     }
 
     async fn conclude_late(&self, read: Result<Pass, SourceError>, outcomes: &Outcomes) -> PassReport {
-        for site in outcomes.failed_sites() {
-            self.pauses_beside().fail(&site, self.now());
+        for (site, wait) in outcomes.failed_sites() {
+            self.pauses_beside().note(&site, wait, self.now());
         }
         let read = read.map_err(|error| outcomes.abort(error.into())).ok();
         if read.is_none() || !outcomes.is_clean() {

@@ -1,5 +1,5 @@
-//! What the tables of a process share: processors, and, with those that go to the same sink, puts in flight and
-//! memory (I7).
+//! What the tables of a process share: the ways to their sinks, processors, and, with those that go to the same
+//! sink, memory (I7).
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::progress::Progress;
 use crate::rows::Rows;
+use crate::sink::Flows;
 use crate::source::Stopped;
 
 const KIB: usize = 1024;
@@ -14,8 +15,8 @@ const KIB: usize = 1024;
 /// Limits over all tables of the process that go to one sink.
 #[derive(Debug, Clone)]
 pub struct Shared {
-    /// Puts at the same time.
-    pub(super) in_flight: Arc<Semaphore>,
+    /// The way to each sink.
+    flows: Flows,
     /// Batches being encoded at the same time.
     pub(super) encoders: Arc<Semaphore>,
     /// Memory of rows and payloads under way, in KiB.
@@ -26,13 +27,13 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// `in_flight_max` puts, one encoder a processor, `memory_bytes_max` bytes under way.
+    /// The ways by `flows`, one encoder a processor, `memory_bytes_max` bytes under way.
     #[must_use]
-    pub fn new(in_flight_max: usize, memory_bytes_max: usize, progress: Progress) -> Self {
+    pub fn new(flows: Flows, memory_bytes_max: usize, progress: Progress) -> Self {
         let encoders = std::thread::available_parallelism().map_or(1, usize::from);
         let memory_kib_max = u32::try_from(memory_bytes_max / KIB).unwrap_or(u32::MAX).max(1);
         Self {
-            in_flight: Arc::new(Semaphore::new(in_flight_max.max(1))),
+            flows,
             encoders: Arc::new(Semaphore::new(encoders)),
             memory: Arc::new(Semaphore::new(memory_kib_max as usize)),
             memory_kib_max,
@@ -42,8 +43,8 @@ impl Shared {
 
     /// The limits of another sink; processors are shared with this one.
     #[must_use]
-    pub fn for_sink(&self, in_flight_max: usize, memory_bytes_max: usize) -> Self {
-        let other = Self::new(in_flight_max, memory_bytes_max, self.progress.clone());
+    pub fn for_sink(&self, memory_bytes_max: usize) -> Self {
+        let other = Self::new(self.flows.clone(), memory_bytes_max, self.progress.clone());
         Self { encoders: Arc::clone(&self.encoders), ..other }
     }
 
@@ -51,6 +52,12 @@ impl Shared {
     #[must_use]
     pub fn for_table(&self, progress: Progress) -> Self {
         Self { progress, ..self.clone() }
+    }
+
+    /// The way to each sink.
+    #[must_use]
+    pub fn flows(&self) -> &Flows {
+        &self.flows
     }
 
     /// Signs of life of the table.
@@ -63,7 +70,7 @@ impl Shared {
     ///
     /// What is larger than all memory there is goes alone.
     pub(super) async fn borrow(&self, rows: &Rows) -> Result<Loan, Stopped> {
-        let bytes = rows.held_bytes() + payload_bytes_expected(rows);
+        let bytes = rows.held_bytes() + rows.payload_bytes_expected();
         let kib = kib(bytes).min(self.memory_kib_max);
         let permit = Arc::clone(&self.memory).acquire_many_owned(kib).await.map_err(|_| Stopped)?;
         Ok(Loan(Some(permit)))
@@ -90,10 +97,4 @@ impl Loan {
 
 fn kib(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX).max(1)
-}
-
-/// A row of JSON repeats the names: two quotes, a colon and a comma around each.
-fn payload_bytes_expected(rows: &Rows) -> usize {
-    let names: usize = rows.schema().columns.iter().map(|name| name.len() + 6).sum();
-    rows.value_bytes() + rows.len() * names
 }

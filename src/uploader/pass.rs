@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use livecosmos_state::{CommitError, SiteId, SourceFile, Time};
 use tokio::sync::watch;
@@ -143,8 +144,8 @@ impl LiveUploader {
     }
 
     async fn conclude(&self, read: Result<Pass, PassError>, outcomes: &Outcomes, now: Moment) -> PassReport {
-        for site in outcomes.lock().failures.keys() {
-            self.pauses(&Errand::Live).fail(site, self.now());
+        for (site, wait) in outcomes.failed_sites() {
+            self.pauses(&Errand::Live).note(&site, wait, self.now());
         }
         let read = read.unwrap_or_else(|error| {
             outcomes.cut_short.store(true, Ordering::Relaxed);
@@ -192,6 +193,12 @@ impl LiveUploader {
 
     pub(super) fn now(&self) -> Moment {
         Moment::of(&*self.clock)
+    }
+
+    /// Whether live rows are held up that were read already.
+    #[must_use]
+    pub fn is_held_up(&self) -> bool {
+        !self.pauses(&Errand::Live).is_clean()
     }
 
     /// The sites that wait for their next try at such an errand.
@@ -282,10 +289,20 @@ impl Outcomes {
                 self.abort(PassError::Sink(error));
             }
             error => {
-                tracing::warn!(%site, %error, "site failed; it is tried again later");
+                // That the sink is away is told once for all.
+                if let Some(wait) = error.wait() {
+                    tracing::debug!(%site, %error, wait_s = wait.as_secs(), "site waits for the sink");
+                } else {
+                    tracing::warn!(%site, %error, "site failed; it is tried again later");
+                }
                 self.lock().failures.insert(site.clone(), error);
             }
         }
+    }
+
+    /// How long the sink is away for all, where that is why the site failed.
+    pub(super) fn wait_of(&self, site: &SiteId) -> Option<Duration> {
+        self.lock().failures.get(site)?.wait()
     }
 
     /// Whether a site failed in this pass.
@@ -293,9 +310,9 @@ impl Outcomes {
         self.lock().failures.contains_key(site)
     }
 
-    /// The sites that failed in this pass.
-    pub(super) fn failed_sites(&self) -> Vec<SiteId> {
-        self.lock().failures.keys().cloned().collect()
+    /// The sites that failed in this pass, and how long the sink is away for all.
+    pub(super) fn failed_sites(&self) -> Vec<(SiteId, Option<Duration>)> {
+        self.lock().failures.iter().map(|(site, error)| (site.clone(), error.wait())).collect()
     }
 
     /// A row could be neither sent nor kept: it must be met again, before anything behind it counts.

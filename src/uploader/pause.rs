@@ -32,6 +32,15 @@ struct Pause {
 }
 
 impl Pauses {
+    /// A site could not go on at `now`: for a reason of its own, or since the sink is away for all, for
+    /// `wait` at least. Of that, no site has to wait longer than the sink is away.
+    pub(super) fn note(&mut self, site: &SiteId, wait: Option<Duration>, now: Moment) {
+        let Some(wait) = wait else { return self.fail(site, now) };
+        let first = Pause { failures: 0, since: now.time, until: now.uptime };
+        let pause = self.sites.entry(site.clone()).or_insert(first);
+        pause.until = pause.until.max(now.uptime + wait);
+    }
+
     /// A site failed at `now`.
     pub(super) fn fail(&mut self, site: &SiteId, now: Moment) {
         let first = Pause { failures: 0, since: now.time, until: now.uptime };
@@ -85,6 +94,17 @@ mod tests {
 
     fn at(uptime_s: u64) -> Moment {
         Moment { time: Time::MIN, uptime: Duration::from_secs(uptime_s) }
+    }
+
+    #[test]
+    fn a_site_waits_as_long_as_the_sink_is_away_and_no_longer() {
+        let (site, mut pauses) = (SiteId::parse("A").unwrap(), Pauses::default());
+        for _ in 0..20 {
+            pauses.note(&site, Some(Duration::from_secs(7)), at(1_000));
+        }
+        assert!(pauses.is_paused(&site, at(1_006)) && !pauses.is_paused(&site, at(1_007)));
+        pauses.note(&site, None, at(1_007));
+        assert!(!pauses.is_paused(&site, at(1_012)), "the first failure of its own");
     }
 
     #[test]

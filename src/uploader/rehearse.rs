@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use livecosmos_state::{ChainName, Cursor, SiteId, SourceFile, State, Time};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 use super::adopt::Chain;
 use super::change::{Change, Position};
@@ -24,7 +23,6 @@ pub struct Rehearsal {
     settings: Settings,
     sink: Arc<dyn Sink>,
     stop: Stop,
-    in_flight: Semaphore,
     state: State,
     now: Time,
     runtime: Handle,
@@ -87,7 +85,6 @@ impl Rehearsal {
             now,
             runtime,
             plans: BTreeMap::new(),
-            in_flight: Semaphore::new(1),
             rejected_rows: 0,
             notices: Vec::new(),
             error: None,
@@ -137,7 +134,6 @@ impl Rehearsal {
             site,
             retry: &self.settings.retry,
             stop: &self.stop,
-            in_flight: &self.in_flight,
             pending: self.pending(site),
         };
         let from = known.clone().unwrap_or_else(|| Position::start(None));

@@ -44,7 +44,7 @@ fn seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Repeats `attempt` while it answers [`SinkError::Retry`], until the policy is at its end or the
+/// Repeats `attempt` while [`SinkError::is_for_retry`] says so, until the policy is at its end or the
 /// daemon stops. What is under way is always finished: only waits are cut short.
 ///
 /// # Errors
@@ -59,12 +59,13 @@ where
     let mut tries: u32 = 1;
     loop {
         let error = match attempt().await {
-            Err(SinkError::Retry(error)) => error,
+            Err(error) if error.is_for_retry() => error,
+            Err(SinkError::Later { .. }) if stop.is_requested() => return Err(Stopped.into()),
             settled => return Ok(settled?),
         };
         let Some(wait) = waits.next().filter(|wait| began.elapsed() + *wait <= policy.begun_within) else {
             let often = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
-            return Err(SinkError::Retry(format!("{error} (tried {often})")).into());
+            return Err(error.adding(&format!(" (tried {often})")).into());
         };
         tracing::debug!(%error, tries, wait_ms = wait.as_millis(), "trying again");
         tokio::select! {

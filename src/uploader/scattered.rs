@@ -112,10 +112,7 @@ impl Chain<'_> {
         let prefix = self.key.common_prefix(self.table, Some(self.site));
         let (mut places, mut from) = (Places::new(), from.unwrap_or_default().to_owned());
         loop {
-            let list = || async {
-                let _permit = self.in_flight.acquire().await;
-                self.sink.list(&prefix, &from, PAGE_KEYS).await
-            };
+            let list = || self.sink.list(&prefix, &from, PAGE_KEYS);
             let keys = retry::until_settled(self.retry, self.stop, list).await?;
             let next = keys.last().filter(|_| keys.len() == PAGE_KEYS).map(|last| format!("{last}\0"));
             let of_chain = keys.into_iter().filter_map(|key| {
@@ -147,10 +144,7 @@ impl Chain<'_> {
 
     /// The facts under a key that may be anybody's: of what is not ours, and of nothing, none.
     async fn facts_of_any(&self, key: &str) -> Result<Option<Facts>, SiteError> {
-        let head = || async {
-            let _permit = self.in_flight.acquire().await;
-            self.sink.head(key).await
-        };
+        let head = || self.sink.head(key);
         match retry::until_settled(self.retry, self.stop, head).await {
             Err(SiteError::Sink(SinkError::Refused(_))) => Ok(None),
             facts => facts,

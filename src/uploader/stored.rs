@@ -102,10 +102,7 @@ impl LiveUploader {
     ) -> Result<(Vec<(ChainName, String)>, Option<String>), SiteError> {
         let Settings { key: template, table, .. } = &self.settings;
         let prefix = template.common_prefix(table, Some(site));
-        let list = || async {
-            let _permit = self.shared.in_flight.acquire().await;
-            self.sink.list(&prefix, from, PAGE_KEYS).await
-        };
+        let list = || self.sink.list(&prefix, from, PAGE_KEYS);
         let keys = retry::until_settled(&self.settings.retry, &self.stop, list).await?;
         let next = keys.last().filter(|_| keys.len() == PAGE_KEYS).map(|last| format!("{last}\0"));
         let of_site = keys.into_iter().filter_map(|key| {

@@ -105,3 +105,24 @@ fn an_outage_of_azure_ends_with_all_rows_there_once() {
     let _ = daemon.wait().expect_code(0);
     assert_once(&server, 390);
 }
+
+#[test]
+fn objects_leave_no_faster_than_they_may() {
+    const BYTES_PER_S: u64 = 20_000;
+    let (azurite, google) = (azurite::start(), google::start());
+    let clouds: [(&dyn Cloud, String); 2] = [(&azurite, azurite.endpoint()), (&google, google.endpoint())];
+    for (cloud, endpoint) in clouds {
+        let pace = format!("[sink]\nbytes_per_second_max = \"{} kB\"\n", BYTES_PER_S / 1000);
+        let sink = cloud.sink(&endpoint).replace("[sink]\n", &pace);
+        let workdir = storing(&sink);
+        add_rows(&workdir, 0, 2000);
+        let begun = Instant::now();
+        let _ = once(&workdir).run().expect_code(0);
+        let took = begun.elapsed();
+        let bytes: usize = cloud.objects().values().map(Vec::len).sum();
+        // What may leave at once is at most what a second brings.
+        let least = Duration::from_secs(bytes as u64 / BYTES_PER_S - 1);
+        assert!(least > Duration::from_secs(2) && took >= least, "{bytes} bytes took {took:?}");
+        assert_once(cloud, 2000);
+    }
+}

@@ -95,6 +95,7 @@ impl Intake for Desk {
             paused: self.paused.contains(site),
             bounds: self.bounds.clone(),
             rows_max: None,
+            bytes_max: None,
             cut_at: None,
         })
     }

@@ -153,6 +153,7 @@ impl Intake for Uploader {
         Ok(Resume {
             bounds: None,
             rows_max: None,
+            bytes_max: None,
             cut_at: None,
             cursor: standing.cursor.clone().unwrap_or(Cursor::Start),
             ahead: standing.ahead.clone(),

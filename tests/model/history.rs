@@ -11,7 +11,7 @@ use livecosmos::clock::Clock;
 use livecosmos::payload::{Compression, Format};
 use livecosmos::progress::Progress;
 use livecosmos::quarantine::Quarantine;
-use livecosmos::sink::Sink;
+use livecosmos::sink::{Flows, Sink};
 use livecosmos::source::Source;
 use livecosmos::stop::Stop;
 use livecosmos::uploader::{Fallback, LiveUploader, PassReport, RetryPolicy, Settings, Shared};
@@ -480,7 +480,7 @@ impl History {
         let dir = &self.daemons[which].state_dir;
         let store = Store::open(&Options::default(), dir, &table).expect("a state that is whole").store;
         let quarantine = Quarantine::open(dir, &table).expect("no quarantine yet");
-        let shared = Shared::new(1, 1 << 24, Progress::default());
+        let shared = Shared::new(Flows::default(), 1 << 24, Progress::default());
         let clock: Arc<dyn Clock> = self.watch.clone();
         let witness = Arc::new(Witness { shelf: self.shelf.clone(), state_dir: dir.clone() });
         let sink: Arc<dyn Sink> = if self.kind.has_receiver {

@@ -45,6 +45,15 @@ pub(crate) fn open_google(server: &Google, prefix: &str) -> CloudSink {
     CloudSink::gcs(&gcs(&server.endpoint(), server.bucket(), prefix)).expect("a sink opens without a server")
 }
 
+/// As [`kind`], and which of those that pass.
+fn exact_kind(error: &SinkError) -> &'static str {
+    match error {
+        SinkError::Away(_) => "away",
+        SinkError::Busy { .. } => "busy",
+        error => kind(error),
+    }
+}
+
 /// The message without what differs from run to run.
 fn words(error: &SinkError, endpoint: &str) -> String {
     error.to_string().replace(endpoint, "http://HOST:PORT")
@@ -142,10 +151,10 @@ async fn what_an_object_is_goes_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_in_trouble_is_asked_once_and_retried_later() {
     for (status, expected) in [
-        (503, "retry"),
-        (500, "retry"),
-        (429, "retry"),
-        (408, "retry"),
+        (503, "busy"),
+        (500, "away"),
+        (429, "busy"),
+        (408, "away"),
         (409, "retry"),
         (401, "denied"),
         (403, "denied"),
@@ -163,10 +172,19 @@ async fn a_server_in_trouble_is_asked_once_and_retried_later() {
         ];
         for (at, sink) in sinks.iter().enumerate() {
             let error = sink.put(&key(0), &object(0, "x")).await.expect_err("it failed");
-            assert_eq!(kind(&error), expected, "{status}: {error}");
+            assert_eq!(exact_kind(&error), expected, "{status}: {error}");
             assert_eq!(server.all_requests().len(), at + 1, "{status}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_for_how_long_it_wants_to_be_left_alone_is_believed() {
+    let server = Scripted::start_with_heads(|_| answer(503, &[("retry-after", "7")], ""));
+    let sink = CloudSink::gcs(&gcs(&server.url(), "b", "p")).expect("opened");
+    let error = sink.head(&key(0)).await.expect_err("it is busy");
+    let wait = std::time::Duration::from_secs(7);
+    assert!(matches!(error, SinkError::Busy { wait: Some(said), .. } if said == wait), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,7 +196,7 @@ async fn what_is_not_there_to_answer_is_worth_another_try() {
     ];
     for sink in sinks {
         let error = sink.head(&key(0)).await.expect_err("nothing listens");
-        assert_eq!(kind(&error), "retry", "{error}");
+        assert_eq!(exact_kind(&error), "away", "{error}");
         assert!(
             error.to_string().contains("nothing listens there (connection refused); start the server"),
             "{error}"

@@ -314,7 +314,7 @@ async fn nothing_is_stored_in_the_empty_mount_point_of_an_unmounted_disk() {
     fs::create_dir(&folder).expect("the mount point");
     let error = sink.put("A/2", &object(0, "x")).await.expect_err("the disk is away");
     assert!(
-        matches!(&error, SinkError::Retry(message) if message.contains("mount its disk again")),
+        matches!(&error, SinkError::Away(message) if message.contains("mount its disk again")),
         "{error}"
     );
     assert_eq!(files_in(&folder), BTreeSet::new());

@@ -8,6 +8,7 @@ use livecosmos::sink::{Checksum, Guard, S3Settings, Sink};
 use crate::bucket::{open, settings};
 use crate::kept::tags;
 use crate::objects::{facts, key, object};
+use crate::parts::{in_parts, large, put_at_last};
 use crate::support::s3_client::S3Client;
 use crate::support::server::S3Server;
 use crate::support::{garage, moto, s3s};
@@ -17,8 +18,10 @@ const VERSIONS: &str = include_str!("../support/versions");
 const SERVERS: [&str; 3] = ["s3s-fs", "moto", "garage"];
 
 /// What is measured, as the table names it.
-const ROWS: [&str; 10] = [
+const ROWS: [&str; 12] = [
     "creates only if absent",
+    "large objects, in parts",
+    "puts parts together only if absent",
     "`checksum = \"crc64nvme\"`",
     "`checksum = \"crc32\"`",
     "`checksum = \"sha256\"`",
@@ -50,6 +53,8 @@ async fn measured(server: &S3Server) -> [&'static str; ROWS.len()] {
     let plain = |prefix: &str| settings(&server.endpoint(), server.bucket(), prefix);
     [
         guard(server, &plain("guard")).await,
+        parts(server).await,
+        guards_parts(server),
         checksum(server, Checksum::Crc64Nvme, "x-amz-checksum-crc64nvme", "AAAAAAAAAAA=").await,
         checksum(server, Checksum::Crc32, "x-amz-checksum-crc32", "AAAAAA==").await,
         checksum(server, Checksum::Sha256, "x-amz-checksum-sha256", SHA256_OF_SOMETHING_ELSE).await,
@@ -69,6 +74,39 @@ async fn guard(server: &S3Server, settings: &S3Settings) -> &'static str {
     match open(settings, server.client()).await.probe().await.expect("probed") {
         Guard::CreateIfAbsent => "yes",
         _ => "no: looked before each put",
+    }
+}
+
+async fn parts(server: &S3Server) -> &'static str {
+    let sink = open(&in_parts(&server.endpoint(), server.bucket(), "parts"), server.client()).await;
+    let bytes = large();
+    match put_at_last(&sink, &object(0, bytes.clone())).await {
+        Ok(_) => match sink.get(&key(0)).await {
+            Ok(Some((_, read))) if read == bytes => "yes",
+            _ => "with `checksum = \"when-required\"` only",
+        },
+        Err(_) => "refused",
+    }
+}
+
+/// Whether an object stays that appears while the parts of another are on their way.
+fn guards_parts(server: &S3Server) -> &'static str {
+    let client = server.client();
+    let begun = client.request("POST", "guarded", "uploads=", &[], b"").text();
+    let (_, id) = begun.split_once("<UploadId>").expect("an upload");
+    let id = id.split_once('<').expect("its end").0;
+    let part = client.request("PUT", "guarded", &format!("partNumber=1&uploadId={id}"), &[], b"ours");
+    let tag = part.header("etag").expect("its tag");
+    assert_eq!(client.put("guarded", b"another's"), 200);
+    let list = format!(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{tag}</ETag></Part></CompleteMultipartUpload>"
+    );
+    let if_absent = [("if-none-match".to_owned(), "*".to_owned())];
+    let told = client.request("POST", "guarded", &format!("uploadId={id}"), &if_absent, list.as_bytes());
+    if told.status() == 412 || told.text().contains("PreconditionFailed") {
+        "yes"
+    } else {
+        "no: looked before"
     }
 }
 

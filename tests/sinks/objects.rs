@@ -44,6 +44,7 @@ pub(crate) fn object(seq: u64, bytes: impl Into<Bytes>) -> Object {
         bytes: bytes.into(),
         content_type: "application/x-ndjson",
         content_encoding: None,
+        pace: None,
         facts: Arc::new(facts(seq)),
     }
 }
@@ -56,7 +57,9 @@ pub(crate) fn key(seq: u64) -> String {
 /// The kind of an error, for comparing.
 pub(crate) fn kind(error: &SinkError) -> &'static str {
     match error {
-        SinkError::Retry(_) => "retry",
+        SinkError::Retry(_) | SinkError::Away(_) | SinkError::Busy { .. } | SinkError::Later { .. } => {
+            "retry"
+        }
         SinkError::Refused(_) => "refused",
         SinkError::Denied(_) => "denied",
         SinkError::Fatal(_) => "fatal",

@@ -2,6 +2,7 @@
 
 mod clouds;
 mod columns;
+mod mqtt;
 mod oracle;
 mod s3;
 mod secret;
@@ -42,6 +43,13 @@ pub(super) fn tables(document: &Document) -> Checked<BTreeMap<TableName, TableCo
             };
             return Err(document.error(&span, what, remedy));
         }
+        if let Some(other) = tables.values().find(|other| mqtt::share_client(&config, other)) {
+            let what = format!(
+                "tables {} and {} would push each other out: they have one client_id",
+                other.table, config.table
+            );
+            return Err(document.error(&span, what, "put {table} into client_id under [sink.mqtt]"));
+        }
         tables.insert(config.table.clone(), config);
     }
     if tables.is_empty() {
@@ -71,10 +79,11 @@ fn table(document: &Document, tree: TableTree<'_>) -> Checked<TableConfig> {
     let shape = check.shape(&raw, time, (future_tolerance_s, settle_s), limits)?;
     let (source, source_id) = check.source(&raw, &shape)?;
     let sink = check.sink(&raw.sink)?;
+    let pace = check.sink_pace(&raw.sink)?;
     check.key_fits(raw.upload.key.as_ref(), &upload.key, &sink)?;
     let time_format = raw.time_format.as_ref().map(|format| format.get_ref().as_str());
     let digest = digest::of(&upload.format, &shape, fold, time_format);
-    Ok(TableConfig { table: stored, source_id, source, shape, sink, upload, poll, digest })
+    Ok(TableConfig { table: stored, source_id, source, shape, sink, pace, upload, poll, digest })
 }
 
 fn table_name(document: &Document, name: &Spanned<String>) -> Checked<TableName> {

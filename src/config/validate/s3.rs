@@ -9,11 +9,13 @@ use super::super::path::expand;
 use super::super::raw::{RawEncryption, RawLockMode, RawS3};
 use super::sink::TIMEOUT;
 use super::{Check, Checked};
-use crate::sink::s3::{Encryption, Keeping, Lock, LockMode, StorageClass, Tags};
+use crate::sink::s3::{Encryption, Keeping, Lock, LockMode, PART_BYTES_MIN, StorageClass, Tags};
 use crate::sink::{Checksum, InvalidSettings, S3Settings};
 
 /// Shorter, and a clock that is a little off would make it end before it begins.
 const LOCK_FOR: RangeInclusive<Duration> = Duration::from_hours(1)..=Duration::from_hours(36_500 * 24);
+/// S3 takes no smaller part, and no larger object at once.
+const PARTS: RangeInclusive<u64> = PART_BYTES_MIN as u64..=5 << 30;
 /// The number of an account of AWS.
 const ACCOUNT_DIGITS: usize = 12;
 
@@ -32,6 +34,13 @@ impl Check<'_> {
         settings.bucket_owner = raw.bucket_owner.as_ref().map(|owner| self.account(owner)).transpose()?;
         settings.ca = raw.ca.as_ref().map(|ca| self.file(ca)).transpose()?;
         self.entrance(raw, settings)?;
+        settings.multipart_threshold_bytes = self.size(
+            raw.multipart_threshold.as_ref(),
+            "multipart_threshold",
+            &PARTS,
+            settings.multipart_threshold_bytes,
+        )?;
+        settings.part_bytes = self.size(raw.part_size.as_ref(), "part_size", &PARTS, settings.part_bytes)?;
         settings.keeping = Keeping {
             encryption: self.encryption(raw)?,
             storage_class: self.storage_class(raw)?,

@@ -1,10 +1,12 @@
 //! The `[sink]` section.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
 
+use super::super::SinkPace;
 use super::super::document::ConfigError;
 use super::super::path::{expand, folder_of};
 use super::super::raw::{RawHttp, RawMethod, RawSink};
@@ -14,6 +16,9 @@ use crate::secret::Secret;
 use crate::sink::Settings;
 use crate::sink::http::{HttpSettings, Login, Method};
 
+/// A sink that gets less would be given up by its server between two packets.
+const BYTES_PER_SECOND: RangeInclusive<u64> = 1 << 10..=1 << 40;
+const REQUESTS_PER_SECOND: RangeInclusive<i64> = 1..=100_000;
 pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
 impl Check<'_> {
@@ -31,9 +36,23 @@ impl Check<'_> {
             Settings::Gcs(settings) => self.gcs(&raw.gcs, settings)?,
             Settings::Azure(settings) => self.azure(&raw.azure, settings)?,
             Settings::Http(settings) => self.http(&raw.http, settings)?,
+            Settings::Mqtt(settings) => self.mqtt(&raw.mqtt, settings)?,
             Settings::Local(_) | Settings::Memory | Settings::Stdout => {}
         }
         Ok(settings)
+    }
+
+    /// How fast objects may go there.
+    pub(super) fn sink_pace(&self, raw: &RawSink) -> Checked<SinkPace> {
+        let (bytes, requests) = (raw.bytes_per_second_max.as_ref(), raw.requests_per_second_max.as_ref());
+        let of_bytes = |_| self.size(bytes, "bytes_per_second_max", &BYTES_PER_SECOND, 0);
+        let of_requests = |_| self.number(requests, "requests_per_second_max", &REQUESTS_PER_SECOND, 0);
+        let bytes = bytes.map(of_bytes).transpose()?;
+        let requests = requests.map(of_requests).transpose()?;
+        Ok(SinkPace {
+            bytes_per_second_max: bytes.map(|bytes| bytes as u64),
+            requests_per_second_max: requests.map(|requests| requests as u64),
+        })
     }
 
     /// Refuses keys that rows decide, where nobody can look whether they are taken.
@@ -43,7 +62,7 @@ impl Check<'_> {
         key: &KeyTemplate,
         sink: &Settings,
     ) -> Checked<()> {
-        let can_be_read = !matches!(sink, Settings::Http(_) | Settings::Stdout);
+        let can_be_read = !matches!(sink, Settings::Http(_) | Settings::Mqtt(_) | Settings::Stdout);
         match written.filter(|_| !can_be_read && !key.is_listed_by_seq()) {
             None => Ok(()),
             Some(written) => Err(self.at(
@@ -63,15 +82,7 @@ impl Check<'_> {
             raw.headers.iter().map(|(name, value)| (name.get_ref().clone(), value.get_ref().clone()));
         settings.headers = headers.collect();
         settings.login = self.login(raw)?;
-        settings.certificate = match (&raw.certificate, &raw.certificate_key) {
-            (Some(certificate), Some(key)) => Some((self.file(certificate)?, self.file(key)?)),
-            (None, None) => None,
-            (Some(lonely), None) | (None, Some(lonely)) => {
-                return Err(
-                    self.at(lonely, "certificate and certificate_key go together; set both, or neither")
-                );
-            }
-        };
+        settings.certificate = self.identity(raw.certificate.as_ref(), raw.certificate_key.as_ref())?;
         settings.ca = raw.ca.as_ref().map(|ca| self.file(ca)).transpose()?;
         settings.allow_http = raw.allow_http.unwrap_or(false);
         let (connect, request) = (raw.connect_timeout.as_ref(), raw.request_timeout.as_ref());
@@ -80,6 +91,21 @@ impl Check<'_> {
         settings.request_timeout =
             self.duration(request, "request_timeout", &TIMEOUT, settings.request_timeout)?;
         Ok(())
+    }
+
+    /// Files with a certificate of ours and its key.
+    pub(super) fn identity(
+        &self,
+        certificate: Option<&Spanned<String>>,
+        key: Option<&Spanned<String>>,
+    ) -> Checked<Option<(PathBuf, PathBuf)>> {
+        match (certificate, key) {
+            (Some(certificate), Some(key)) => Ok(Some((self.file(certificate)?, self.file(key)?))),
+            (None, None) => Ok(None),
+            (Some(lonely), None) | (None, Some(lonely)) => {
+                Err(self.at(lonely, "certificate and certificate_key go together; set both, or neither"))
+            }
+        }
     }
 
     fn login(&self, raw: &RawHttp) -> Checked<Login> {

@@ -30,6 +30,10 @@ const GROUPS_PART: usize = 2;
 
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(7 * 24);
 const INTERVAL_DEFAULT: Duration = Duration::from_mins(1);
+/// Of the interval, unless it is set: enough to spread a fleet, and not so much that whoever starts a daemon by
+/// hand wonders why it does nothing.
+const JITTER_PART: u32 = 10;
+const JITTER_DEFAULT_MAX: Duration = Duration::from_mins(1);
 const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
 const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 const FUTURE_TOLERANCE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(366 * 24);
@@ -156,8 +160,11 @@ impl Check<'_> {
             Some(text) => parse_fallback(text.get_ref()).map_err(|error| self.at(text, error))?,
             None => FALLBACK_DEFAULT,
         };
+        let interval = self.duration(raw.interval.as_ref(), "interval", &INTERVAL, INTERVAL_DEFAULT)?;
+        let jitter = (interval / JITTER_PART).min(JITTER_DEFAULT_MAX);
         Ok(Poll {
-            interval: self.duration(raw.interval.as_ref(), "interval", &INTERVAL, INTERVAL_DEFAULT)?,
+            interval,
+            jitter: self.duration(raw.jitter.as_ref(), "jitter", &(Duration::ZERO..=interval), jitter)?,
             fallback,
             drain: self.duration(raw.drain.as_ref(), "drain", &DRAIN, DRAIN_DEFAULT)?,
             lookback: self.lookback(table)?,

@@ -1,6 +1,7 @@
 //! A bucket or container as messages name it, and what trouble with it means for the one who runs the daemon.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::trouble::{Answer, Asked, Silence, Trouble};
 use crate::sink::SinkError;
@@ -39,8 +40,32 @@ pub(super) struct Place {
     words: &'static Words,
 }
 
-/// What follows from an answer, and why.
-type Verdict = (fn(String) -> SinkError, String);
+/// What follows from trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Retry,
+    Away,
+    Busy(Option<Duration>),
+    Refused,
+    Denied,
+    Fatal,
+}
+
+/// What follows, and why.
+type Verdict = (Kind, String);
+
+impl Kind {
+    fn error(self, words: String) -> SinkError {
+        match self {
+            Self::Retry => SinkError::Retry(words),
+            Self::Away => SinkError::Away(words),
+            Self::Busy(wait) => SinkError::Busy { words, wait },
+            Self::Refused => SinkError::Refused(words),
+            Self::Denied => SinkError::Denied(words),
+            Self::Fatal => SinkError::Fatal(words),
+        }
+    }
+}
 
 impl Place {
     pub(super) fn new(text: String, bucket: &str, words: &'static Words) -> Self {
@@ -59,15 +84,15 @@ impl Place {
                 Asked::Credentials(host) => self.no_credentials(host, answer),
             },
             Trouble::Silence(silence) => self.silent(silence),
-            Trouble::NoCredential(why) => (SinkError::Fatal as fn(_) -> _, why.clone()),
+            Trouble::NoCredential(why) => (Kind::Fatal, why.clone()),
             Trouble::Other(root) => (
-                SinkError::Retry as fn(_) -> _,
+                Kind::Away,
                 format!(
                     "the answer makes no sense or broke off ({root}); check the network and the endpoint"
                 ),
             ),
         };
-        kind(format!("cannot {action} in {self}: {why}"))
+        kind.error(format!("cannot {action} in {self}: {why}"))
     }
 
     fn refused(&self, answer: &Answer, right: Right) -> Verdict {
@@ -75,39 +100,41 @@ impl Place {
         let Words { bucket, credentials, .. } = self.words;
         match (answer.status, answer.code.as_str()) {
             (_, "NoSuchBucket" | "ContainerNotFound") => (
-                SinkError::Fatal,
+                Kind::Fatal,
                 format!(
                     "{bucket} '{}' does not exist; create it, or correct the sink's url or endpoint",
                     self.bucket
                 ),
             ),
-            (401 | 403, _) if is_skewed(answer.ahead_s) => (SinkError::Retry, skewed(answer.ahead_s)),
+            (401 | 403, _) if is_skewed(answer.ahead_s) => (Kind::Away, skewed(answer.ahead_s)),
             (401, _) | (403, "AuthenticationFailed") | (400, "InvalidAuthenticationInfo") => {
-                (SinkError::Denied, format!("{said}; {credentials}"))
+                (Kind::Denied, format!("{said}; {credentials}"))
             }
-            (403, _) => (SinkError::Denied, format!("{said}; {}", self.remedy(right))),
+            (403, _) => (Kind::Denied, format!("{said}; {}", self.remedy(right))),
             (409, "BlobArchived") => {
-                (SinkError::Refused, format!("{said}; a rule moved the object to the archive: rehydrate it"))
+                (Kind::Refused, format!("{said}; a rule moved the object to the archive: rehydrate it"))
             }
             (404 | 405 | 300..=399, _) => (
-                SinkError::Fatal,
+                Kind::Fatal,
                 format!("{said}; correct the sink's url, or endpoint in [{}]", self.words.section),
             ),
-            (408 | 409 | 425 | 429 | 500.., _) => (SinkError::Retry, said),
-            _ => (SinkError::Refused, said),
+            (429 | 503, _) => (Kind::Busy(answer.wait), said),
+            (409 | 425, _) => (Kind::Retry, said),
+            (408 | 500.., _) => (Kind::Away, said),
+            _ => (Kind::Refused, said),
         }
     }
 
     fn no_credentials(&self, host: &str, answer: &Answer) -> Verdict {
         if matches!(answer.status, 408 | 425 | 429 | 500..) {
             let said = said(answer.status, &answer.code, &answer.words);
-            return (SinkError::Retry, format!("{host} gives no credentials now ({said})"));
+            return (Kind::Away, format!("{host} gives no credentials now ({said})"));
         }
         if is_skewed(answer.ahead_s) {
-            return (SinkError::Retry, skewed(answer.ahead_s));
+            return (Kind::Away, skewed(answer.ahead_s));
         }
         let said = said(answer.status, &answer.code, &answer.words);
-        (SinkError::Denied, format!("{host} gives no credentials ({said}); {}", self.words.credentials))
+        (Kind::Denied, format!("{host} gives no credentials ({said}); {}", self.words.credentials))
     }
 
     fn silent(&self, silence: &Silence) -> Verdict {
@@ -125,7 +152,7 @@ impl Place {
             }
             Asked::Store => format!("the connection failed ({root}); check the network and the server"),
         };
-        (SinkError::Retry, why)
+        (Kind::Away, why)
     }
 
     fn remedy(&self, right: Right) -> &'static str {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use object_store::client::HttpErrorKind;
 
 use crate::clock::{Clock as _, SystemClock};
+use crate::sink::retry_after::retry_after;
 use crate::sink::words::{one_clause, server_time_s};
 
 /// Why a store did not do as asked.
@@ -42,6 +43,8 @@ pub(super) struct Answer {
     pub(super) words: String,
     /// How far our clock is ahead of the server's.
     pub(super) ahead_s: Option<i64>,
+    /// For so long it wants to be left alone.
+    pub(super) wait: Option<Duration>,
 }
 
 /// No answer.
@@ -62,24 +65,30 @@ pub(super) struct Silence {
 pub(super) struct NoCredential(pub(super) String);
 
 impl Answer {
-    /// What the head and the beginning of the body say.
-    pub(super) fn read(
+    /// What the head and the beginning of the body say; `header` gives a header's value.
+    pub(super) fn read<'a>(
         asked: Asked,
         status: u16,
-        code: Option<&str>,
-        date: Option<&str>,
+        header: impl Fn(&str) -> Option<&'a str>,
         body: &[u8],
     ) -> Self {
         let body = String::from_utf8_lossy(body);
-        let code = code.or_else(|| element(&body, "Code")).unwrap_or_default();
+        let code = header("x-ms-error-code").or_else(|| element(&body, "Code")).unwrap_or_default();
         let words = match element(&body, "Message") {
             // Azure appends the request's id and time on lines of their own.
             Some(message) => message.lines().next().unwrap_or_default(),
             None if body.trim_start().starts_with('<') => "",
             None => body.trim(),
         };
-        let ahead_s = date.and_then(server_time_s).map(|server_s| SystemClock.now().seconds - server_s);
-        Self { asked, status, code: one_clause(code), words: one_clause(words), ahead_s }
+        let server_s = header("date").and_then(server_time_s);
+        Self {
+            asked,
+            status,
+            code: one_clause(code),
+            words: one_clause(words),
+            ahead_s: server_s.map(|server_s| SystemClock.now().seconds - server_s),
+            wait: header("retry-after").and_then(retry_after),
+        }
     }
 
     /// Whether it comes from the store itself.
@@ -161,8 +170,9 @@ pub(super) fn root_of(error: &(dyn Error + 'static)) -> String {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, code: Option<&str>, body: &str) -> Answer {
-        Answer::read(Asked::Store, status, code, None, body.as_bytes())
+    fn answer(status: u16, code: Option<&'static str>, body: &str) -> Answer {
+        let header = |name: &str| code.filter(|_| name == "x-ms-error-code");
+        Answer::read(Asked::Store, status, header, body.as_bytes())
     }
 
     #[test]
@@ -185,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_taken_key_is_known_by_its_code_and_no_other_conflict_is_taken_for_one() {
-        let taken = |status, code| Trouble::Answer(answer(status, Some(code), "")).is_taken();
+        let taken = |status, code: &'static str| Trouble::Answer(answer(status, Some(code), "")).is_taken();
         assert!(taken(412, "PreconditionFailed") && taken(409, "BlobAlreadyExists"));
         assert!(taken(403, "UnauthorizedBlobOverwrite"));
         for (status, code) in [
@@ -197,7 +207,7 @@ mod tests {
         ] {
             assert!(!taken(status, code), "{status} {code}");
         }
-        let elsewhere = Answer::read(Asked::Credentials("metadata".to_owned()), 412, None, None, &[]);
+        let elsewhere = Answer::read(Asked::Credentials("metadata".to_owned()), 412, |_| None, &[]);
         assert!(!Trouble::Answer(elsewhere).is_taken());
     }
 

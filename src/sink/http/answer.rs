@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 
-use crate::clock::{Clock as _, SystemClock};
+use crate::sink::retry_after::retry_after;
 use crate::sink::{Facts, SinkError};
 
 /// How much of a server's own words goes into a message.
@@ -55,10 +54,12 @@ impl Answer {
             // Of the address or the server, and not of this batch.
             404 | 405 | 410 => SinkError::Retry(format!("{words}; check url and method")),
             415 => SinkError::Retry(format!("{words}; set another upload.format or compression")),
-            408 | 425 | 429 => SinkError::Retry(words),
+            429 | 503 => SinkError::Busy { words, wait: self.retry_after() },
+            408 => SinkError::Away(words),
+            425 => SinkError::Retry(words),
             400..=499 => SinkError::Refused(words),
             300..=399 => SinkError::Retry(format!("{words}; set url to where it is now")),
-            _ => SinkError::Retry(words),
+            _ => SinkError::Away(words),
         })
     }
 
@@ -74,17 +75,8 @@ impl Answer {
     }
 
     /// How long the server wants to be left alone.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        if !matches!(self.status.as_u16(), 429 | 503) {
-            return None;
-        }
-        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        if let Ok(seconds) = text.parse() {
-            return Some(Duration::from_secs(seconds));
-        }
-        let until = DateTimeParser::new().parse_timestamp(text).ok()?;
-        let seconds = until.as_second().checked_sub(SystemClock.now().seconds)?;
-        u64::try_from(seconds).ok().map(Duration::from_secs)
+    fn retry_after(&self) -> Option<Duration> {
+        retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?)
     }
 
     /// Where it redirects to, if the request may be sent again there as it is.
@@ -127,6 +119,9 @@ mod tests {
             Verdict::Stored => "stored",
             Verdict::Holds(_) => "holds",
             Verdict::Failed(SinkError::Retry(_)) => "retry",
+            Verdict::Failed(SinkError::Away(_)) => "away",
+            Verdict::Failed(SinkError::Busy { .. }) => "busy",
+            Verdict::Failed(SinkError::Later { .. }) => "later",
             Verdict::Failed(SinkError::Refused(_)) => "refused",
             Verdict::Failed(SinkError::Denied(_)) => "denied",
             Verdict::Failed(SinkError::Fatal(_)) => "fatal",
@@ -139,7 +134,9 @@ mod tests {
             (&[200, 201, 202, 204][..], "stored"),
             (&[400, 406, 413, 422, 451], "refused"),
             (&[401, 403, 407], "denied"),
-            (&[301, 302, 303, 307, 404, 405, 408, 409, 410, 415, 425, 429, 500, 502, 503, 504], "retry"),
+            (&[301, 302, 303, 307, 404, 405, 409, 410, 415, 425], "retry"),
+            (&[408, 500, 502, 504], "away"),
+            (&[429, 503], "busy"),
         ] {
             for status in statuses {
                 assert_eq!(kind(*status), meaning, "{status}");
@@ -154,12 +151,16 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_asked_for_in_seconds_or_by_a_date() {
-        assert_eq!(answer(429, Some("121")).retry_after(), Some(Duration::from_secs(121)));
-        assert_eq!(answer(500, Some("120")).retry_after(), None);
-        assert_eq!(answer(503, Some("soon")).retry_after(), None);
-        assert_eq!(answer(503, Some("Wed, 21 Oct 2015 07:28:00 GMT")).retry_after(), None);
-        let far = answer(503, Some("Sun, 21 Oct 2255 07:28:00 GMT")).retry_after();
-        assert!(far.is_some_and(|wait| wait > Duration::from_hours(24)));
+    fn a_server_that_is_busy_may_say_for_how_long() {
+        for (status, header, wait) in
+            [(429, Some("121"), Some(121)), (503, None, None), (503, Some("soon"), None)]
+        {
+            let Verdict::Failed(SinkError::Busy { wait: said, .. }) =
+                answer(status, header).verdict("https://h/p")
+            else {
+                panic!("{status} is no wish for time");
+            };
+            assert_eq!(said, wait.map(Duration::from_secs), "{status} {header:?}");
+        }
     }
 }

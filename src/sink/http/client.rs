@@ -1,20 +1,19 @@
 //! Sends requests, and reads answers up to a limit.
 
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Identity, RequestBuilder, Url};
+use reqwest::{Body, Certificate, Identity, RequestBuilder, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::answer::Answer;
-use super::request;
 use super::settings::{HttpSettings, Login, Method};
 use crate::base64;
 use crate::secret::Secret;
 use crate::sink::encrypted::plain_to_another_machine;
-use crate::sink::{Object, SinkError};
+use crate::sink::pem::{file, no_pem};
+use crate::sink::{Object, PacedBody, SinkError, labels};
 
 /// Slower than this, a batch on its way is given up and begun again.
 const BYTES_PER_S_MIN: u64 = 64 << 10;
@@ -97,8 +96,16 @@ impl Client {
             Method::Put => self.inner.put(address.clone()),
         };
         let upload = Duration::from_secs(object.bytes.len() as u64 / BYTES_PER_S_MIN);
-        let request = request.headers(request::headers(object)).body(object.bytes.clone());
-        self.answer(request.timeout(self.request_timeout + upload)).await
+        let request = request.headers(headers(object));
+        let (request, paced) = match object.pace {
+            None => (request.body(object.bytes.clone()), Duration::ZERO),
+            Some(pace) => {
+                let body = PacedBody::new(object.bytes.clone(), pace);
+                let takes = pace.left_for(object.bytes.len());
+                (request.body(Body::wrap(body)), takes)
+            }
+        };
+        self.answer(request.timeout(self.request_timeout + upload + paced)).await
     }
 
     /// Asks whether the endpoint is there.
@@ -169,7 +176,7 @@ impl Client {
     fn unanswered(&self, error: reqwest::Error) -> SinkError {
         let place = &self.place;
         let why = root_of(&error.without_url());
-        SinkError::Retry(format!("{place} does not answer: {why}; check the network, the server and url"))
+        SinkError::Away(format!("{place} does not answer: {why}; check the network, the server and url"))
     }
 }
 
@@ -188,17 +195,13 @@ fn own_headers(settings: &HttpSettings) -> Result<HeaderMap, SinkError> {
     Ok(headers)
 }
 
-fn file(path: &Path, name: &str) -> Result<Vec<u8>, SinkError> {
-    std::fs::read(path).map_err(|error| {
-        SinkError::Fatal(format!(
-            "{name} {} cannot be read: {error}; put it there, for this user to read",
-            path.display()
-        ))
-    })
-}
-
-fn no_pem(path: &Path, name: &str) -> SinkError {
-    SinkError::Fatal(format!("{name} {} holds no certificate that can be read; use PEM", path.display()))
+/// The headers that `object` goes with.
+fn headers(object: &Object) -> HeaderMap {
+    let header = |(name, value): (String, String)| {
+        // Sites, tables and facts are printable ASCII.
+        Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
+    };
+    labels::of(object).into_iter().filter_map(header).collect()
 }
 
 /// The cause beneath what the libraries wrap around it, with the first words where they add to it.

@@ -67,6 +67,11 @@ impl HttpSettings {
         self.url[..end].trim_end_matches('/').to_owned()
     }
 
+    /// Scheme, host and port.
+    pub(in crate::sink) fn origin(&self) -> Option<String> {
+        Url::parse(&self.url).ok().map(|url| url.origin().ascii_serialization())
+    }
+
     /// The settings of `url` with their defaults, for the caller to change.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub(super) fn explain(action: &str, path: &Path, error: &io::Error) -> SinkError
     }
     match error.kind() {
         Kind::StorageFull | Kind::QuotaExceeded => {
-            SinkError::Retry(format!("{what}; make room on its disk, nothing is lost meanwhile"))
+            SinkError::Away(format!("{what}; make room on its disk, nothing is lost meanwhile"))
         }
         Kind::PermissionDenied => SinkError::Denied(format!(
             "{what}; let the user that runs livecosmos write to the folder and all that is in it"
@@ -49,7 +49,7 @@ pub(super) fn explain_lock_or_link(action: &str, path: &Path, error: &io::Error)
 
 /// Says that the sink's own files are gone, which a probe had made.
 pub(super) fn not_prepared(root: &Path) -> SinkError {
-    SinkError::Retry(format!(
+    SinkError::Away(format!(
         "folder {} has no .livecosmos in it; mount its disk again, or restart livecosmos to begin it anew",
         root.display()
     ))
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn an_error_is_told_by_what_must_be_done() {
         for full in [28, 122] {
-            assert!(matches!(explained(full), SinkError::Retry(message) if message.contains("make room")));
+            assert!(matches!(explained(full), SinkError::Away(message) if message.contains("make room")));
         }
         assert!(matches!(explained(13), SinkError::Denied(_)), "EACCES");
         assert!(matches!(explained(30), SinkError::Fatal(_)), "EROFS");

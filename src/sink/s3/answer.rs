@@ -1,10 +1,14 @@
 //! What a server said no with, and what follows from it.
 
+use std::time::Duration;
+
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::error::Verdict;
+use super::parts::NO_SUCH_UPLOAD;
 use crate::clock::{Clock as _, SystemClock};
+use crate::sink::retry_after::retry_after;
 use crate::sink::words::{is_skewed, one_clause, said, server_time_s, skewed};
 
 const CHECKSUM_HINT: &str = "if that is about checksums, set checksum = \"when-required\" in [sink.s3]";
@@ -21,6 +25,8 @@ pub(super) struct Answer {
     region: Option<String>,
     /// How far our clock is ahead of the server's.
     ahead_s: Option<i64>,
+    /// For how long the server wants to be left alone.
+    wait: Option<Duration>,
 }
 
 impl Answer {
@@ -39,6 +45,7 @@ impl Answer {
             words: one_clause(words),
             region: header("x-amz-bucket-region").map(str::to_owned),
             ahead_s: server_s.map(|server_s| SystemClock.now().seconds - server_s),
+            wait: header("retry-after").and_then(retry_after),
         }
     }
 
@@ -57,7 +64,7 @@ impl Answer {
             "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
                 self.wrong_region(bucket)
             }
-            "RequestTimeTooSkewed" => Verdict::Retry(skewed(self.ahead_s)),
+            "RequestTimeTooSkewed" => Verdict::Away(skewed(self.ahead_s)),
             "InvalidAccessKeyId" => Verdict::Denied(format!("{said}; correct the access key")),
             "SignatureDoesNotMatch" => Verdict::Denied(format!("{said}; correct the secret key")),
             "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => {
@@ -72,15 +79,17 @@ impl Answer {
             "ConditionalRequestConflict" | "OperationAborted" => {
                 Verdict::Retry(format!("{said}; another put of this key is under way"))
             }
+            // The upload of a large object, which begins anew.
+            NO_SUCH_UPLOAD => Verdict::Retry(format!(
+                "{said}; another upload of this key, or a rule of the bucket, ended it"
+            )),
+            "SlowDown" | "Throttling" | "ThrottlingException" => Verdict::Busy(said, self.wait),
             "RequestTimeout"
             | "IncompleteBody"
             | "BadDigest"
             | "XAmzContentChecksumMismatch"
             | "XAmzContentSHA256Mismatch"
-            | "InvalidDigest"
-            | "SlowDown"
-            | "Throttling"
-            | "ThrottlingException" => Verdict::Retry(said),
+            | "InvalidDigest" => Verdict::Retry(said),
             "NotImplemented" => Verdict::Refused(format!("{said}; {CHECKSUM_HINT}")),
             _ => return None,
         })
@@ -90,15 +99,17 @@ impl Answer {
         let said = self.said();
         match self.status {
             // To a HEAD the server says no more than 403: its time then tells why.
-            403 if self.code.is_empty() && is_skewed(self.ahead_s) => Verdict::Retry(skewed(self.ahead_s)),
+            403 if self.code.is_empty() && is_skewed(self.ahead_s) => Verdict::Away(skewed(self.ahead_s)),
             401 | 403 => Verdict::Denied(format!("{said}; {rights}")),
             301..=308 => self.wrong_region(bucket),
             404 | 405 => {
                 Verdict::Fatal(format!("{said}; is this the address of an S3 server? correct the endpoint"))
             }
-            408 | 409 | 425 | 429 | 500.. => Verdict::Retry(said),
+            429 | 503 => Verdict::Busy(said, self.wait),
+            409 | 425 => Verdict::Retry(said),
+            408 | 500.. => Verdict::Away(said),
             200..=299 => {
-                Verdict::Retry(format!("{said}, which is no answer of an S3 server; check the endpoint"))
+                Verdict::Away(format!("{said}, which is no answer of an S3 server; check the endpoint"))
             }
             400 if self.words.to_ascii_lowercase().contains("checksum") => {
                 Verdict::Refused(format!("{said}; {CHECKSUM_HINT}"))
@@ -154,7 +165,13 @@ mod tests {
             (200, ""),
         ];
         for (status, code) in retried {
-            assert!(matches!(verdict(status, code, ""), Verdict::Retry(_)), "{status} {code}");
+            let passes = matches!(
+                (verdict(status, code, ""), status),
+                (Verdict::Busy(..), 429 | 503)
+                    | (Verdict::Retry(_), 400 | 409)
+                    | (Verdict::Away(_), 200 | 403 | 408 | 500 | 502)
+            );
+            assert!(passes, "{status} {code}");
         }
         for code in
             ["InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "ExpiredToken", "Other", ""]
@@ -178,6 +195,16 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_is_busy_may_say_for_how_long() {
+        let wait = Some(Duration::from_secs(7));
+        for (status, code) in [(503, "SlowDown"), (503, ""), (429, "")] {
+            let answer = Answer { status, code: code.to_owned(), wait, ..Answer::default() };
+            let verdict = answer.verdict("b", "RIGHTS");
+            assert!(matches!(&verdict, Verdict::Busy(_, said) if *said == wait), "{verdict:?}");
+        }
+    }
+
+    #[test]
     fn a_bucket_elsewhere_names_its_region() {
         let answer = Answer { status: 301, region: Some("eu-west-2".to_owned()), ..Answer::default() };
         let expected = "bucket 'b' is in eu-west-2; set region = \"eu-west-2\" in [sink.s3]";
@@ -190,11 +217,11 @@ mod tests {
         let answer = Answer { status: 403, code, ahead_s: Some(-1200), ..Answer::default() };
         let expected = "this machine's clock is 1200 s behind the server's, which the server refuses; set the \
                         clock, as by 'timedatectl set-ntp true'";
-        assert_eq!(answer.verdict("b", "RIGHTS"), Verdict::Retry(expected.to_owned()));
+        assert_eq!(answer.verdict("b", "RIGHTS"), Verdict::Away(expected.to_owned()));
         let of_head = |ahead_s| {
             Answer { status: 403, ahead_s: Some(ahead_s), ..Answer::default() }.verdict("b", "RIGHTS")
         };
-        assert_eq!(of_head(-1200), Verdict::Retry(expected.to_owned()), "an answer without words");
+        assert_eq!(of_head(-1200), Verdict::Away(expected.to_owned()), "an answer without words");
         assert!(matches!(of_head(-60), Verdict::Denied(_)), "so far no server minds");
         let body = b"<Error><ServerTime>2026-11-21T02:00:00Z</ServerTime></Error>";
         assert_eq!(written_time_s(body), Some(1_795_226_400));

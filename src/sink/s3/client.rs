@@ -49,8 +49,9 @@ impl Timeouts {
 
     /// Of a put: longer by the time that its body takes on the slowest link that is borne, or a large
     /// object would never get through one.
-    pub(super) fn of_put(self, bytes: usize) -> TimeoutConfig {
-        let upload = Duration::from_secs(bytes as u64 / BYTES_PER_S_MIN);
+    /// The time that a limit of ours takes, `paced`, is no part of it either.
+    pub(super) fn of_put(self, bytes: usize, paced: Duration) -> TimeoutConfig {
+        let upload = Duration::from_secs(bytes as u64 / BYTES_PER_S_MIN) + paced;
         Self { attempt: self.attempt + upload, operation: self.operation + upload, ..self }.config()
     }
 
@@ -170,11 +171,17 @@ mod tests {
         for (bytes, attempt, operation) in
             [(0, 60, 90), (65_535, 60, 90), (65_536, 61, 91), (8 << 20, 188, 218)]
         {
-            let config = timeouts.of_put(bytes);
+            let config = timeouts.of_put(bytes, Duration::ZERO);
             assert_eq!(config.operation_attempt_timeout(), Some(seconds(attempt)), "{bytes}");
             assert_eq!(config.operation_timeout(), Some(seconds(operation)), "{bytes}");
             assert_eq!(config.connect_timeout(), Some(seconds(5)), "{bytes}");
         }
+        let paced = timeouts.of_put(65_536, seconds(30));
+        assert_eq!(
+            paced.operation_attempt_timeout(),
+            Some(seconds(91)),
+            "our own limit is no fault of the server"
+        );
     }
 
     #[test]

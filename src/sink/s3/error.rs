@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -49,7 +50,7 @@ impl Place {
 
     /// Says that an answer broke off.
     pub(super) fn explain_cut(&self, action: &str, why: &str) -> SinkError {
-        SinkError::Retry(format!(
+        SinkError::Away(format!(
             "cannot {action} in {self}: the answer broke off ({why}); check the network and the server"
         ))
     }
@@ -101,6 +102,8 @@ pub(super) fn is_damage<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     Retry(String),
+    Away(String),
+    Busy(String, Option<Duration>),
     Refused(String),
     Denied(String),
     Fatal(String),
@@ -110,6 +113,8 @@ impl Verdict {
     fn into_error(self, start: &str) -> SinkError {
         match self {
             Self::Retry(why) => SinkError::Retry(format!("{start}{why}")),
+            Self::Away(why) => SinkError::Away(format!("{start}{why}")),
+            Self::Busy(why, wait) => SinkError::Busy { words: format!("{start}{why}"), wait },
             Self::Refused(why) => SinkError::Refused(format!("{start}{why}")),
             Self::Denied(why) => SinkError::Denied(format!("{start}{why}")),
             Self::Fatal(why) => SinkError::Fatal(format!("{start}{why}")),
@@ -123,7 +128,7 @@ impl CheckError {
             Self::PlainHttp(_) => {
                 Verdict::Fatal(format!("{self}; use https, or set allow_http = true in [sink.s3]"))
             }
-            Self::ListCut => Verdict::Retry(format!("{self}; check the network and the server")),
+            Self::ListCut => Verdict::Away(format!("{self}; check the network and the server")),
             // It is stored, and the next start finds it and takes it for ours: no retry would replace it.
             Self::Damaged { .. } => Verdict::Fatal(format!(
                 "{self}; stop this daemon, compare the object with its rows, and unless they are the same remove it \
@@ -156,34 +161,34 @@ fn unanswered(error: &(dyn Error + 'static)) -> Verdict {
         ));
     }
     if says("credential") {
-        return Verdict::Retry(format!("credentials could not be had ({root}); check where they come from"));
+        return Verdict::Away(format!("credentials could not be had ({root}); check where they come from"));
     }
     if let Some(io) = find::<std::io::Error>(error)
         && io.kind() == std::io::ErrorKind::ConnectionRefused
     {
-        return Verdict::Retry(
+        return Verdict::Away(
             "nothing listens there (connection refused); start the server or correct the endpoint".into(),
         );
     }
     if says("dns error") || says("failed to lookup address") {
-        return Verdict::Retry(format!(
+        return Verdict::Away(format!(
             "its name is not known ({root}); correct the endpoint or check the DNS"
         ));
     }
     if says("certificate") {
-        return Verdict::Retry(format!(
+        return Verdict::Away(format!(
             "its certificate is not trusted ({root}); renew it, or name its authority by ca in [sink.s3]"
         ));
     }
     if says("corrupt message") {
-        return Verdict::Retry(format!(
+        return Verdict::Away(format!(
             "it does not speak TLS ({root}); use http:// in the endpoint, or its TLS port"
         ));
     }
     if says("timeout") || says("timed out") {
-        return Verdict::Retry(format!("no answer in time ({root}); check the network and the server"));
+        return Verdict::Away(format!("no answer in time ({root}); check the network and the server"));
     }
-    Verdict::Retry(format!("the connection failed ({root}); check the network and the server"))
+    Verdict::Away(format!("the connection failed ({root}); check the network and the server"))
 }
 
 /// `searched` has a line for each place: its name and why there was nothing.
@@ -229,17 +234,17 @@ mod tests {
     #[test]
     fn a_name_a_certificate_and_a_refusal_are_told_apart() {
         let refused = Wrapped("client error (Connect)", std::io::ErrorKind::ConnectionRefused.into());
-        assert!(matches!(unanswered(&refused), Verdict::Retry(why) if why.contains("nothing listens there")));
+        assert!(matches!(unanswered(&refused), Verdict::Away(why) if why.contains("nothing listens there")));
         let unknown =
             std::io::Error::other("failed to lookup address information: Name or service not known");
         let verdict = unanswered(&Wrapped("dns error", unknown));
         assert!(
-            matches!(verdict, Verdict::Retry(why) if why.starts_with("its name is not known (failed to lookup"))
+            matches!(verdict, Verdict::Away(why) if why.starts_with("its name is not known (failed to lookup"))
         );
         let untrusted = std::io::Error::other("invalid peer certificate: UnknownIssuer");
         let verdict = unanswered(&Wrapped("client error (Connect)", untrusted));
         assert!(
-            matches!(verdict, Verdict::Retry(why) if why.contains("(invalid peer certificate: UnknownIssuer)"))
+            matches!(verdict, Verdict::Away(why) if why.contains("(invalid peer certificate: UnknownIssuer)"))
         );
     }
 }

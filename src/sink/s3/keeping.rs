@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{self, ObjectLockMode, ServerSideEncryption};
@@ -81,24 +82,42 @@ pub enum LockMode {
     Compliance,
 }
 
-impl Keeping {
-    /// The same put, with everything that is asked for.
-    pub(super) fn ask(&self, put: PutObjectFluentBuilder, now: Time) -> PutObjectFluentBuilder {
-        let class = self.storage_class.as_ref().map(|class| types::StorageClass::from(class.0.as_str()));
-        let put = put.set_storage_class(class).set_tagging(self.tags.header());
-        let put = match &self.encryption {
-            None => put,
-            Some(Encryption::Aes256) => put.server_side_encryption(ServerSideEncryption::Aes256),
-            Some(Encryption::Kms { key, bucket_key }) => put
-                .server_side_encryption(ServerSideEncryption::AwsKms)
-                .set_ssekms_key_id(key.clone())
-                .set_bucket_key_enabled(*bucket_key),
-        };
-        match self.lock {
-            None => put,
-            Some(lock) => put.object_lock_mode(lock.mode.into()).object_lock_retain_until_date(lock.end(now)),
+/// Two requests of the SDK say how an object is kept, in the same words and by different types.
+macro_rules! asks {
+    ($(#[$doc:meta])* $name:ident, $request:ty) => {
+        $(#[$doc])*
+        pub(super) fn $name(&self, put: $request, now: Time) -> $request {
+            let class = self.storage_class.as_ref().map(|class| types::StorageClass::from(class.0.as_str()));
+            let put = put.set_storage_class(class).set_tagging(self.tags.header());
+            let put = match &self.encryption {
+                None => put,
+                Some(Encryption::Aes256) => put.server_side_encryption(ServerSideEncryption::Aes256),
+                Some(Encryption::Kms { key, bucket_key }) => put
+                    .server_side_encryption(ServerSideEncryption::AwsKms)
+                    .set_ssekms_key_id(key.clone())
+                    .set_bucket_key_enabled(*bucket_key),
+            };
+            match self.lock {
+                None => put,
+                Some(lock) => {
+                    put.object_lock_mode(lock.mode.into()).object_lock_retain_until_date(lock.end(now))
+                }
+            }
         }
-    }
+    };
+}
+
+impl Keeping {
+    asks!(
+        /// The same put, with everything that is asked for.
+        ask,
+        PutObjectFluentBuilder
+    );
+    asks!(
+        /// The same of an object that goes in parts.
+        ask_in_parts,
+        CreateMultipartUploadFluentBuilder
+    );
 }
 
 impl StorageClass {

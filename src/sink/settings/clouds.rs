@@ -94,6 +94,11 @@ impl Reach {
         (&self.endpoint, &self.bucket, &self.prefix) == (&other.endpoint, &other.bucket, &other.prefix)
     }
 
+    /// Whether the one bears what the other bears.
+    pub(super) fn is_same_server(&self, other: &Self) -> bool {
+        (&self.endpoint, &self.bucket) == (&other.endpoint, &other.bucket)
+    }
+
     fn describe(&self, scheme: &str) -> String {
         let slash = if self.prefix.is_empty() { "" } else { "/" };
         format!("{scheme}://{}{slash}{}", self.bucket, self.prefix)

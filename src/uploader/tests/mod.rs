@@ -21,7 +21,7 @@ use livecosmos_state::{Commit, Store, TableName, Time};
 use super::*;
 use crate::clock::Clock;
 use crate::progress::Progress;
-use crate::sink::{Guard, Sink};
+use crate::sink::{Flows, Guard, Sink};
 use crate::source::csv::{self, CsvSource};
 use crate::source::{Limits, SiteRule, Source, TableShape, TimeReader};
 
@@ -284,7 +284,7 @@ fn uploader(
 ) -> LiveUploader {
     let store = Store::open(&livecosmos_state::Options::default(), state_dir, &table()).unwrap().store;
     let quarantine = Quarantine::open(state_dir, &table()).unwrap();
-    let shared = Shared::new(4, 1 << 20, Progress::default());
+    let shared = Shared::new(Flows::default(), 1 << 20, Progress::default());
     LiveUploader::new(settings, sink, store, Arc::new(Quiet), quarantine, clock, Stop::default(), shared)
 }
 

@@ -127,6 +127,7 @@ impl Intake for Recorder {
         Ok(Resume {
             bounds: None,
             rows_max: None,
+            bytes_max: None,
             cut_at: None,
             cursor,
             ahead: Vec::new(),

@@ -1,0 +1,354 @@
+//! Large objects, which go in parts, so that no request is long and several share the way.
+//!
+//! Nothing is there until the last request puts the parts together, and that is the one that is conditional
+//! (`If-None-Match: *`), as a put is. A put that is tried again goes on with the parts that arrived. What a crash
+//! leaves of an upload nobody sees, but it is paid for: an upload of a key ends those that were begun of it before.
+
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_s3::config::Config;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadOutput;
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+use aws_smithy_checksums::ChecksumAlgorithm as Algorithm;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+
+use super::S3Sink;
+use super::checks::{CheckError, Echo};
+use super::error::{is_damage, status};
+use super::paced::Paced;
+use super::rights::Right;
+use crate::base64;
+use crate::sink::key::{PROBE, PROBE_BYTES};
+use crate::sink::{Object, Pace, PutOutcome, SinkError};
+
+/// S3 takes no smaller one, but for the last.
+pub const PART_BYTES_MIN: usize = 5 << 20;
+/// S3 takes no more of one object.
+const PARTS_MAX: usize = 10_000;
+/// What S3 says of an upload that was ended.
+pub(super) const NO_SUCH_UPLOAD: &str = "NoSuchUpload";
+/// Parts of one object on their way at the same time.
+const PARTS_AT_ONCE: usize = 4;
+
+/// Uploads that broke off and are to be gone on with, by key: as many as puts that are tried again.
+#[derive(Debug, Default)]
+pub(super) struct Broken(Mutex<HashMap<String, Upload>>);
+
+/// An upload that was begun.
+#[derive(Debug)]
+struct Upload {
+    key: String,
+    id: String,
+    /// SHA-256 of the object.
+    digest: [u8; 32],
+    /// The parts that arrived, by number.
+    arrived: Mutex<BTreeMap<i32, CompletedPart>>,
+    /// The server does not know it any more.
+    is_gone: AtomicBool,
+}
+
+impl Broken {
+    /// The upload of this object, if there is one.
+    fn take(&self, key: &str, digest: &[u8; 32]) -> Option<Upload> {
+        let mut uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.remove(key).filter(|upload| upload.digest == *digest)
+    }
+
+    fn keep(&self, upload: Upload) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(upload.key.clone(), upload);
+    }
+}
+
+impl S3Sink {
+    /// As `put`, in parts. Looks first: whether the key is taken would else be known only after all bytes
+    /// were sent.
+    pub(super) async fn put_in_parts(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
+        let full = format!("{}{key}", self.prefix);
+        let broken = self.broken.take(&full, &object.facts.digest);
+        if broken.is_none() {
+            self.end_uploads_of(&full).await?;
+        }
+        if self.metadata(key).await?.is_some() {
+            if let Some(upload) = broken {
+                self.end(&upload).await;
+            }
+            return Ok(PutOutcome::Exists);
+        }
+        let is_guarded = *self.parts_guarded.get_or_try_init(|| self.try_parts()).await?;
+        let upload = match broken {
+            Some(upload) => upload,
+            None => self.begin(&full, Some(object)).await?,
+        };
+        let outcome = self.send_all(key, &upload, object, is_guarded).await;
+        match &outcome {
+            Ok(PutOutcome::Stored) => {}
+            // After a lost reply it may have been put together: the next try finds the object.
+            Err(error) if error.is_passing() && !upload.is_gone.load(Ordering::Relaxed) => {
+                self.broken.keep(upload);
+            }
+            _ => self.end(&upload).await,
+        }
+        outcome
+    }
+
+    async fn send_all(
+        &self,
+        key: &str,
+        upload: &Upload,
+        object: &Object,
+        is_guarded: bool,
+    ) -> Result<PutOutcome, SinkError> {
+        self.send_parts(upload, &object.bytes, object.pace).await?;
+        if !is_guarded && self.metadata(key).await?.is_some() {
+            return Ok(PutOutcome::Exists);
+        }
+        self.put_together(upload, &object.bytes).await
+    }
+
+    /// Whether the server leaves an object that is there alone when parts are put together under its key.
+    async fn try_parts(&self) -> Result<bool, SinkError> {
+        let key = format!("{}{PROBE}", self.prefix);
+        self.end_uploads_of(&key).await?;
+        // As in `probe`: the first may be the one that makes it.
+        let is_guarded = self.is_left_alone(&key).await? || self.is_left_alone(&key).await?;
+        if !is_guarded {
+            tracing::warn!(
+                sink = %self.place,
+                "this server overwrites what is there when it puts parts together: each such key is looked at \
+                 before, and two daemons at once are not kept apart; set multipart_threshold higher than objects \
+                 become, and it is not needed"
+            );
+        }
+        Ok(is_guarded)
+    }
+
+    async fn is_left_alone(&self, key: &str) -> Result<bool, SinkError> {
+        let upload = self.begin(key, None).await?;
+        let bytes = Bytes::from_static(PROBE_BYTES);
+        self.send_parts(&upload, &bytes, None).await?;
+        let outcome = self.put_together(&upload, &bytes).await?;
+        if outcome == PutOutcome::Exists {
+            self.end(&upload).await;
+        }
+        Ok(outcome == PutOutcome::Exists)
+    }
+
+    async fn begin(&self, key: &str, object: Option<&Object>) -> Result<Upload, SinkError> {
+        let request = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.bucket)
+            .set_request_payer(self.payer.clone())
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(key)
+            .set_checksum_algorithm(self.checksum.clone());
+        let mut request = self.keeping.ask_in_parts(request, self.clock.now());
+        if let Some(object) = object {
+            request = request
+                .content_type(object.content_type)
+                .set_content_encoding(object.content_encoding.map(str::to_owned))
+                .set_metadata(Some(object.facts.to_metadata().into_iter().collect()));
+        }
+        let action = format!("begin to store '{key}'");
+        let begun =
+            request.send().await.map_err(|error| self.place.explain(&action, Right::Write, &error))?;
+        let id = begun.upload_id.ok_or_else(|| self.place.explain_cut(&action, "it names no upload"))?;
+        Ok(Upload::new(key, id, object.map_or([0; 32], |object| object.facts.digest)))
+    }
+
+    /// Ends what was begun of this key before, by a run that was killed. Another daemon whose upload this
+    /// ends finds out by its next part, and tries again.
+    async fn end_uploads_of(&self, key: &str) -> Result<(), SinkError> {
+        let listed = self
+            .client
+            .list_multipart_uploads()
+            .bucket(&self.bucket)
+            .set_request_payer(self.payer.clone())
+            .set_expected_bucket_owner(self.owner.clone())
+            .prefix(key)
+            .send()
+            .await;
+        let listed = match listed {
+            Ok(listed) => listed,
+            // They may stay: a rule of the bucket ends them too. docs/s3.md tells of the right and the rule.
+            Err(error) if matches!(status(&error), Some(403 | 405 | 501)) => return Ok(()),
+            Err(error) => {
+                return Err(self.place.explain(&format!("look for parts of '{key}'"), Right::List, &error));
+            }
+        };
+        for begun in listed.uploads().iter().filter(|begun| begun.key() == Some(key)) {
+            if let Some(id) = begun.upload_id() {
+                self.end(&Upload::new(key, id.to_owned(), [0; 32])).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the parts that have not arrived. After one that fails no other is begun; those on their way arrive.
+    async fn send_parts(&self, upload: &Upload, bytes: &Bytes, pace: Option<Pace>) -> Result<(), SinkError> {
+        let size = self.part_bytes.max(bytes.len().div_ceil(PARTS_MAX));
+        let parts = (0..bytes.len()).step_by(size).zip(1..);
+        let failure = OnceLock::new();
+        let sending = futures_util::stream::iter(parts.filter(|(_, number)| !upload.has(*number)));
+        let failed = &failure;
+        let send = async |(start, number): (usize, i32)| {
+            let part = bytes.slice(start..bytes.len().min(start + size));
+            if failed.get().is_none()
+                && let Err(error) =
+                    self.send_part(upload, number, part, pace.map(|pace| pace.behind(start))).await
+            {
+                failed.get_or_init(|| error);
+            }
+        };
+        // At a pace, a part that begins before its turn would only keep a connection waiting.
+        let at_once = if pace.is_some() { 1 } else { PARTS_AT_ONCE };
+        sending.for_each_concurrent(at_once, send).await;
+        failure.into_inner().map_or(Ok(()), Err)
+    }
+
+    async fn send_part(
+        &self,
+        upload: &Upload,
+        number: i32,
+        bytes: Bytes,
+        pace: Option<Pace>,
+    ) -> Result<(), SinkError> {
+        let paced = pace.map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
+        let patience = Config::builder().timeout_config(self.timeouts.of_put(bytes.len(), paced));
+        let request = self
+            .client
+            .upload_part()
+            .bucket(&self.bucket)
+            .set_request_payer(self.payer.clone())
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(&upload.key)
+            .upload_id(&upload.id)
+            .part_number(number)
+            .set_checksum_algorithm(self.checksum.clone())
+            .body(bytes.clone().into());
+        let request = request.customize().interceptor(Echo::default()).config_override(patience);
+        let request = match pace {
+            Some(pace) => request.interceptor(Paced { bytes, pace }),
+            None => request,
+        };
+        let sent = request.send().await;
+        let sent = sent.map_err(|error| {
+            // Nobody sees it before the parts are put together.
+            if is_damage(&error) {
+                return self.place.explain_cut(&upload.action(), "a part arrived damaged");
+            }
+            self.explain(upload, &error)
+        })?;
+        let part = CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(sent.e_tag)
+            .set_checksum_crc64_nvme(sent.checksum_crc64_nvme)
+            .set_checksum_crc32(sent.checksum_crc32)
+            .set_checksum_sha256(sent.checksum_sha256);
+        upload.lock().insert(number, part.build());
+        Ok(())
+    }
+
+    async fn put_together(&self, upload: &Upload, bytes: &Bytes) -> Result<PutOutcome, SinkError> {
+        let whole = (self.checksum == Some(ChecksumAlgorithm::Crc64Nvme)).then(|| crc64nvme(bytes));
+        let parts = upload.lock().values().cloned().collect();
+        let request = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.bucket)
+            .set_request_payer(self.payer.clone())
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(&upload.key)
+            .upload_id(&upload.id)
+            .if_none_match("*")
+            .set_checksum_crc64_nvme(whole.clone())
+            .mpu_object_size(i64::try_from(bytes.len()).unwrap_or(i64::MAX))
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
+        match request.send().await {
+            Ok(stored) => self.check_whole(whole, stored),
+            // A server that begins its answer before it knows the end says 200, and that in the body.
+            Err(error) if status(&error) == Some(412) || error.code() == Some("PreconditionFailed") => {
+                Ok(PutOutcome::Exists)
+            }
+            Err(error) => Err(self.explain(upload, &error)),
+        }
+    }
+
+    /// What the server says that it put together must be what was sent.
+    fn check_whole(
+        &self,
+        sent: Option<String>,
+        stored: CompleteMultipartUploadOutput,
+    ) -> Result<PutOutcome, SinkError> {
+        match (sent, stored.checksum_crc64_nvme) {
+            (Some(sent), Some(stored)) if sent != stored => {
+                let header = "x-amz-checksum-crc64nvme";
+                let error = CheckError::Damaged { header, sent, stored }.into_sink_error();
+                Err(self.damage.get_or_init(|| error).clone())
+            }
+            _ => Ok(PutOutcome::Stored),
+        }
+    }
+
+    /// Lets the server forget its parts. Where that fails they stay for the next upload of this key to end, or
+    /// for a rule of the bucket.
+    async fn end(&self, upload: &Upload) {
+        let ended = self
+            .client
+            .abort_multipart_upload()
+            .bucket(&self.bucket)
+            .set_request_payer(self.payer.clone())
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(&upload.key)
+            .upload_id(&upload.id)
+            .send()
+            .await;
+        if let Err(error) = ended.map_err(|error| self.explain(upload, &error)) {
+            tracing::debug!(key = upload.key, %error, "parts of an object are left");
+        }
+    }
+
+    fn explain<E>(&self, upload: &Upload, error: &SdkError<E, HttpResponse>) -> SinkError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        if error.code() == Some(NO_SUCH_UPLOAD) {
+            upload.is_gone.store(true, Ordering::Relaxed);
+        }
+        self.place.explain(&upload.action(), Right::Write, error)
+    }
+}
+
+impl Upload {
+    fn new(key: &str, id: String, digest: [u8; 32]) -> Self {
+        let (arrived, is_gone) = (Mutex::default(), AtomicBool::new(false));
+        Self { key: key.to_owned(), id, digest, arrived, is_gone }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<i32, CompletedPart>> {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, number: i32) -> bool {
+        self.lock().contains_key(&number)
+    }
+
+    fn action(&self) -> String {
+        format!("store '{}' in parts", self.key)
+    }
+}
+
+fn crc64nvme(bytes: &[u8]) -> String {
+    let mut checksum = Algorithm::Crc64Nvme.into_impl();
+    checksum.update(bytes);
+    let mut text = String::new();
+    base64::push(&mut text, &checksum.finalize());
+    text
+}
