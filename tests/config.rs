@@ -392,7 +392,7 @@ fn a_password_in_a_url_is_in_no_message() {
 
 #[test]
 fn a_sink_that_cannot_be_meant_is_refused() {
-    insta::assert_snapshot!(refusal("file://./out", "ftp://host/out"), @"[DIR]/config.toml:7:7: sink url 'ftp://host/out' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix, https://host/path, mqtts://host:8883, - for stdout or memory:");
+    insta::assert_snapshot!(refusal("file://./out", "ftp://host/out"), @"[DIR]/config.toml:7:7: sink url 'ftp://host/out' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, https://host/path, mqtts://host:8883, - for stdout or memory:");
     insta::assert_snapshot!(refusal("file://./out", "s3://bucket/{sit}"), @"[DIR]/config.toml:7:7: unknown token '{sit}' in 's3://bucket/{sit}'; known are {table}, {live_table}");
     let s3 =
         |line: &str| refusal("url = \"file://./out\"", &format!("url = \"s3://bucket\"\n[sink.s3]\n{line}"));
@@ -612,8 +612,10 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     let as_shipped = load_in(folder.path(), EXAMPLE).unwrap();
     let spelled_out = load_in(folder.path(), &spelled.join("\n")).unwrap();
     assert_eq!(format!("{as_shipped:?}"), format!("{spelled_out:?}"));
-    let s3 = |text: &str| load_in(folder.path(), &text.replace("file://./demo", "s3://bucket")).unwrap();
-    assert_eq!(format!("{:?}", s3(EXAMPLE)), format!("{:?}", s3(&spelled.join("\n"))));
+    for url in ["s3://bucket", "gs://bucket", "az://container"] {
+        let of = |text: &str| load_in(folder.path(), &text.replace("file://./demo", url)).unwrap();
+        assert_eq!(format!("{:?}", of(EXAMPLE)), format!("{:?}", of(&spelled.join("\n"))), "{url}");
+    }
 }
 
 #[test]
@@ -624,7 +626,7 @@ fn every_key_there_is_stands_in_the_example() {
             message.split_once("; known here are ").expect("an unknown key lists the known ones");
         known.split(", ").map(str::to_owned).collect::<Vec<_>>()
     };
-    for section in ["source", "sink", "sink.s3", "sink.mqtt", "upload", "poll"] {
+    for section in ["source", "sink", "sink.s3", "sink.gcs", "sink.azure", "sink.mqtt", "upload", "poll"] {
         let (_, own) =
             EXAMPLE.split_once(&format!("\n[{section}]\n")).expect("the section is in the example");
         let own = own.split("\n[").next().unwrap();

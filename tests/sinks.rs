@@ -6,6 +6,8 @@ mod support;
 
 #[path = "sinks/bucket.rs"]
 mod bucket;
+#[path = "sinks/clouds.rs"]
+mod clouds;
 #[path = "sinks/contract.rs"]
 mod contract;
 #[path = "sinks/folder.rs"]

@@ -204,6 +204,8 @@ fn describe(settings: &Settings) -> String {
         Settings::Memory => "memory:".to_owned(),
         Settings::S3(s3) if s3.prefix.is_empty() => format!("s3://{}", s3.bucket),
         Settings::S3(s3) => format!("s3://{}/{}", s3.bucket, s3.prefix),
+        Settings::Gcs(gcs) => gcs.describe(),
+        Settings::Azure(azure) => azure.describe(),
         Settings::Http(http) => http.describe(),
         Settings::Mqtt(mqtt) => mqtt.describe(),
         Settings::Stdout => "stdout".to_owned(),

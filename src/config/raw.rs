@@ -69,6 +69,10 @@ pub(crate) struct RawSink {
     #[serde(default)]
     pub(crate) s3: RawS3,
     #[serde(default)]
+    pub(crate) gcs: RawGcs,
+    #[serde(default)]
+    pub(crate) azure: RawAzure,
+    #[serde(default)]
     pub(crate) http: RawHttp,
     #[serde(default)]
     pub(crate) mqtt: RawMqtt,
@@ -120,6 +124,36 @@ pub(crate) enum RawLockMode {
     Governance,
     #[serde(alias = "COMPLIANCE")]
     Compliance,
+}
+
+/// How a bucket of Google Cloud Storage is reached; read where `url` begins with `gs://`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [sink.gcs]")]
+pub(crate) struct RawGcs {
+    pub(crate) service_account: Option<Spanned<String>>,
+    pub(crate) anonymous: Option<bool>,
+    pub(crate) endpoint: Option<Spanned<String>>,
+    pub(crate) allow_http: Option<bool>,
+    pub(crate) connect_timeout: Option<Spanned<HumanDuration>>,
+    pub(crate) request_timeout: Option<Spanned<HumanDuration>>,
+}
+
+/// How a container of Azure is reached; read where `url` begins with `az://`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, such as [sink.azure]")]
+pub(crate) struct RawAzure {
+    pub(crate) account: Option<Spanned<String>>,
+    pub(crate) key: Option<Spanned<String>>,
+    pub(crate) key_file: Option<Spanned<String>>,
+    pub(crate) key_credential: Option<Spanned<String>>,
+    pub(crate) sas: Option<Spanned<String>>,
+    pub(crate) sas_file: Option<Spanned<String>>,
+    pub(crate) sas_credential: Option<Spanned<String>>,
+    pub(crate) client_id: Option<Spanned<String>>,
+    pub(crate) endpoint: Option<Spanned<String>>,
+    pub(crate) allow_http: Option<bool>,
+    pub(crate) connect_timeout: Option<Spanned<HumanDuration>>,
+    pub(crate) request_timeout: Option<Spanned<HumanDuration>>,
 }
 
 /// How an HTTP endpoint is reached; read where `url` begins with `https://`.
@@ -317,6 +351,10 @@ pub(crate) fn home_of(key: &str) -> Option<&'static str> {
         Some("[sink]")
     } else if knows::<RawS3>(key) {
         Some("[sink.s3]")
+    } else if knows::<RawGcs>(key) {
+        Some("[sink.gcs]")
+    } else if knows::<RawAzure>(key) {
+        Some("[sink.azure]")
     } else if knows::<RawHttp>(key) {
         Some("[sink.http]")
     } else if knows::<RawMqtt>(key) {

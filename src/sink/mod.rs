@@ -1,5 +1,7 @@
 //! Where objects go: the contract every sink keeps.
 
+#[cfg(any(feature = "azure", feature = "gcs"))]
+pub mod cloud;
 mod contents;
 mod encrypted;
 mod facts;
@@ -16,6 +18,7 @@ pub mod s3;
 mod schema_text;
 mod settings;
 pub mod stdout;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +30,9 @@ pub use contents::{Contents, Day, DayCounts};
 pub use facts::{Facts, FactsError, hex};
 pub use flow::{Figures, Flow, FlowLimits, Flows, Outage, Pace, PacedBody, Passage, Waiter};
 pub use schema_text::SchemaText;
-pub use settings::{Checksum, InvalidSettings, S3Settings, Settings};
+pub use settings::{
+    AzureLogin, AzureSettings, Checksum, GcsLogin, GcsSettings, InvalidSettings, Reach, S3Settings, Settings,
+};
 
 /// Makes the sink that `settings` describe. Stores nothing; [`Sink::probe`] is the first to write.
 ///
@@ -38,6 +43,14 @@ pub async fn open(settings: &Settings) -> Result<Arc<dyn Sink>, SinkError> {
         Settings::Local(folder) => Arc::new(local::LocalSink::new(folder.clone())),
         Settings::Memory => Arc::new(memory::MemorySink::new()),
         Settings::S3(settings) => Arc::new(s3::S3Sink::open(settings).await?),
+        #[cfg(feature = "gcs")]
+        Settings::Gcs(settings) => Arc::new(cloud::CloudSink::gcs(settings)?),
+        #[cfg(feature = "azure")]
+        Settings::Azure(settings) => Arc::new(cloud::CloudSink::azure(settings)?),
+        #[cfg(not(feature = "gcs"))]
+        Settings::Gcs(_) => return Err(SinkError::Fatal(settings::built_without("gs://", "gcs"))),
+        #[cfg(not(feature = "azure"))]
+        Settings::Azure(_) => return Err(SinkError::Fatal(settings::built_without("az://", "azure"))),
         Settings::Stdout => Arc::new(stdout::StdoutSink),
         Settings::Http(settings) => Arc::new(http::HttpSink::open(settings)?),
         Settings::Mqtt(settings) => Arc::new(mqtt::MqttSink::open(settings)?),

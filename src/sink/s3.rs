@@ -45,16 +45,6 @@ use paced::Paced;
 pub use parts::PART_BYTES_MIN;
 use rights::Right;
 
-/// The key that [`Sink::probe`] tries create-if-absent on, after the prefix.
-const PROBE_KEY: &str = ".livecosmos/probe";
-/// What stands there: an operator may find it and wonder.
-const PROBE_BYTES: &[u8] =
-    b"livecosmos tries here whether this server creates an object only where there is none\n";
-/// Keys asked for at once; S3 gives no more.
-const PAGE_KEYS_MAX: usize = 1000;
-/// Fewer are never asked for: up to ten before the first that is wanted come along, see [`start_after`].
-const PAGE_KEYS_MIN: usize = 32;
-
 /// A bucket, or what is below a prefix of one.
 pub struct S3Sink {
     client: Client,
@@ -246,8 +236,8 @@ impl Sink for S3Sink {
                 .set_request_payer(self.payer.clone())
                 .set_expected_bucket_owner(self.owner.clone())
                 .prefix(format!("{}{prefix}", self.prefix))
-                .max_keys(page_keys(keys_max - keys.len()))
-                .set_start_after(start_after(prefix, from).map(|key| format!("{}{key}", self.prefix)))
+                .max_keys(i32::from(key::page(keys_max - keys.len())))
+                .set_start_after(key::start_after(prefix, from).map(|key| format!("{}{key}", self.prefix)))
                 .set_continuation_token(page_after);
             let page = request
                 .customize()
@@ -278,8 +268,8 @@ impl Sink for S3Sink {
     async fn probe(&self) -> Result<Guard, SinkError> {
         self.list("", "", 1).await?;
         let try_it = || {
-            let request = self.put_request(PROBE_KEY, ByteStream::from_static(PROBE_BYTES));
-            self.send(PROBE_KEY, Bytes::from_static(PROBE_BYTES), request, None)
+            let request = self.put_request(key::PROBE, ByteStream::from_static(key::PROBE_BYTES));
+            self.send(key::PROBE, Bytes::from_static(key::PROBE_BYTES), request, None)
         };
         // The first may have been there since an earlier start; the second must find something.
         let guarded = try_it().await? == PutOutcome::Exists || try_it().await? == PutOutcome::Exists;
@@ -330,14 +320,4 @@ fn algorithm(checksum: Checksum) -> Option<ChecksumAlgorithm> {
         Checksum::Sha256 => Some(ChecksumAlgorithm::Sha256),
         Checksum::WhenRequired => None,
     }
-}
-
-fn page_keys(wanted: usize) -> i32 {
-    i32::try_from(wanted.clamp(PAGE_KEYS_MIN, PAGE_KEYS_MAX)).unwrap_or(i32::MAX)
-}
-
-/// A key below `from` with few keys between them: `start-after` is exclusive, and `from` is not.
-fn start_after<'a>(prefix: &str, from: &'a str) -> Option<&'a str> {
-    let last = from.char_indices().next_back()?.0;
-    (from > prefix && last > 0).then_some(&from[..last])
 }

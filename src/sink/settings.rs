@@ -1,11 +1,16 @@
 //! Where the objects go, as the configuration says it.
 
+mod clouds;
+
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::http::HttpSettings;
 use super::mqtt::MqttSettings;
 use super::s3::Keeping;
+#[cfg(not(all(feature = "azure", feature = "gcs")))]
+pub(super) use clouds::built_without;
+pub use clouds::{AzureLogin, AzureSettings, GcsLogin, GcsSettings, Reach};
 
 /// Which sink, and how it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +21,10 @@ pub enum Settings {
     Memory,
     /// A bucket of S3 or of a server that speaks its protocol.
     S3(Box<S3Settings>),
+    /// A bucket of Google Cloud Storage.
+    Gcs(Box<GcsSettings>),
+    /// A container of Azure Blob Storage.
+    Azure(Box<AzureSettings>),
     /// An HTTP endpoint.
     Http(Box<HttpSettings>),
     /// An MQTT broker.
@@ -105,6 +114,10 @@ impl Settings {
                 let place = |s3: &S3Settings| (s3.endpoint.clone(), s3.bucket.clone(), s3.prefix.clone());
                 place(one) == place(other)
             }
+            (Self::Gcs(one), Self::Gcs(other)) => one.reach.is_same_place(&other.reach),
+            (Self::Azure(one), Self::Azure(other)) => {
+                one.account == other.account && one.reach.is_same_place(&other.reach)
+            }
             _ => self == other,
         }
     }
@@ -114,14 +127,19 @@ impl Settings {
     pub fn is_same_server(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::S3(one), Self::S3(other)) => one.endpoint == other.endpoint && one.bucket == other.bucket,
+            (Self::Gcs(one), Self::Gcs(other)) => one.reach.is_same_server(&other.reach),
+            (Self::Azure(one), Self::Azure(other)) => {
+                one.account == other.account && one.reach.endpoint == other.reach.endpoint
+            }
             (Self::Http(one), Self::Http(other)) => one.origin().is_some() && one.origin() == other.origin(),
             (Self::Mqtt(one), Self::Mqtt(other)) => (&one.host, one.port) == (&other.host, other.port),
             _ => self == other,
         }
     }
 
-    /// Reads a URL: `file:///absolute`, `file://./relative` to `base`, `s3://bucket/prefix`, `https://host/path`,
-    /// `mqtts://host:port`, `-` for stdout or `memory:`.
+    /// Reads a URL: `file:///absolute`, `file://./relative` to `base`, `s3://bucket/prefix`,
+    /// `gs://bucket/prefix`, `az://container/prefix`, `https://host/path`, `mqtts://host:port`, `-` for stdout or
+    /// `memory:`.
     ///
     /// The path of a `file` URL is taken as it is written: `%20` stays three characters. The settings of
     /// a bucket or an endpoint come with their defaults, for the caller to change.
@@ -132,9 +150,15 @@ impl Settings {
         if let Some(path) = url.strip_prefix("file://") {
             return local_folder(url, path, base).map(Self::Local);
         }
-        if let Some(place) = url.strip_prefix("s3://") {
-            let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-            return S3Settings::new(url, bucket, prefix).map(|settings| Self::S3(Box::new(settings)));
+        let behind = |schemes: &[&str]| schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
+        if let Some(place) = behind(&["s3://"]) {
+            return S3Settings::new(url, place).map(|settings| Self::S3(Box::new(settings)));
+        }
+        if let Some(place) = behind(&["gs://", "gcs://"]) {
+            return GcsSettings::new(url, place).map(|settings| Self::Gcs(Box::new(settings)));
+        }
+        if let Some(place) = behind(&["az://", "azure://", "abfss://", "abfs://"]) {
+            return AzureSettings::new(url, place).map(|settings| Self::Azure(Box::new(settings)));
         }
         if url.starts_with("https://") || url.starts_with("http://") {
             return HttpSettings::new(url).map(|settings| Self::Http(Box::new(settings)));
@@ -150,7 +174,7 @@ impl Settings {
         }
         Err(InvalidSettings(format!(
             "sink url '{url}' is of no known kind; use file:///folder, file://./folder, s3://bucket/prefix, \
-             https://host/path, mqtts://host:8883, - for stdout or memory:"
+             gs://bucket/prefix, az://container/prefix, https://host/path, mqtts://host:8883, - for stdout or memory:"
         )))
     }
 }
@@ -174,25 +198,46 @@ fn local_folder(url: &str, path: &str, base: &Path) -> Result<PathBuf, InvalidSe
     })
 }
 
+/// How the URL of a bucket is written, for messages.
+struct Form {
+    /// `bucket`, `container`.
+    place: &'static str,
+    url: &'static str,
+    /// Where everything else is set.
+    section: &'static str,
+}
+
+/// Bucket and prefix of `place`, what stands behind the scheme of `url`.
+fn split(url: &str, place: &str, form: &Form) -> Result<(String, String), InvalidSettings> {
+    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    if bucket.is_empty() || bucket.len() > 255 || !bucket.bytes().all(letters) {
+        return Err(InvalidSettings(format!(
+            "sink url '{url}' names no {place}; use {}, with letters, digits, '.', '-' and '_' in the {place}'s name, \
+             and {} for everything else",
+            form.url,
+            form.section,
+            place = form.place,
+        )));
+    }
+    let prefix = prefix.trim_end_matches('/');
+    if !prefix.is_empty() && super::key::check(prefix).is_err() || prefix.contains(['?', '#']) {
+        return Err(InvalidSettings(format!(
+            "sink url '{url}' has a prefix that makes no key; use plain names with single slashes between them, and {} \
+             for everything else",
+            form.section
+        )));
+    }
+    Ok((bucket.to_owned(), prefix.to_owned()))
+}
+
 impl S3Settings {
-    fn new(url: &str, bucket: &str, prefix: &str) -> Result<Self, InvalidSettings> {
-        let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-        if bucket.is_empty() || bucket.len() > 255 || !bucket.bytes().all(letters) {
-            return Err(InvalidSettings(format!(
-                "sink url '{url}' names no bucket; use s3://bucket/prefix, with letters, digits, '.', '-' \
-                 and '_' in the bucket's name, and [sink.s3] for everything else"
-            )));
-        }
-        let prefix = prefix.trim_end_matches('/');
-        if !prefix.is_empty() && super::key::check(prefix).is_err() || prefix.contains(['?', '#']) {
-            return Err(InvalidSettings(format!(
-                "sink url '{url}' has a prefix that makes no key; use plain names with single slashes \
-                 between them, and [sink.s3] for everything else"
-            )));
-        }
+    fn new(url: &str, place: &str) -> Result<Self, InvalidSettings> {
+        let form = Form { place: "bucket", url: "s3://bucket/prefix", section: "[sink.s3]" };
+        let (bucket, prefix) = split(url, place, &form)?;
         Ok(Self {
-            bucket: bucket.to_owned(),
-            prefix: prefix.to_owned(),
+            bucket,
+            prefix,
             endpoint: None,
             region: None,
             path_style: None,

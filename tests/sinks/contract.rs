@@ -11,8 +11,11 @@ use livecosmos::sink::memory::MemorySink;
 use livecosmos::sink::{Facts, Guard, Object, PutOutcome, Sink, SinkError};
 
 use crate::bucket;
+use crate::clouds;
 use crate::objects::{facts, key, kind, object};
+use crate::support::azurite::{self, Azurite};
 use crate::support::front::Front;
+use crate::support::google::{self, Google};
 use crate::support::s3_client::S3Client;
 use crate::support::{garage, moto, s3s};
 
@@ -231,6 +234,32 @@ fn bucket_of<'a>(endpoint: &'a str, client: &'a S3Client, guard: Guard) -> Subje
     }
 }
 
+fn container_of(server: &Azurite) -> Subject<'_> {
+    Subject {
+        guard: Guard::CreateIfAbsent,
+        open: Box::new(|place| {
+            let sink: Arc<dyn Sink> = Arc::new(clouds::open_azure(server, &format!("{place}/deep")));
+            Box::pin(std::future::ready(sink))
+        }),
+        read: Box::new(|place, key| server.get(&format!("{place}/deep/{key}")).map(|blob| blob.body)),
+        outlives: true,
+    }
+}
+
+fn bucket_of_google(server: &Google, guard: Guard) -> Subject<'_> {
+    Subject {
+        guard,
+        open: Box::new(|place| {
+            let sink: Arc<dyn Sink> = Arc::new(clouds::open_google(server, &format!("{place}/deep")));
+            Box::pin(std::future::ready(sink))
+        }),
+        read: Box::new(|place, key| {
+            server.client().get(&format!("{place}/deep/{key}")).map(|object| object.body)
+        }),
+        outlives: true,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_keeps_the_contract() {
     let root = tempfile::tempdir().expect("a temporary folder");
@@ -270,6 +299,24 @@ async fn a_bucket_of_moto_keeps_the_contract() {
 async fn a_bucket_of_garage_keeps_the_contract_by_looking_first() {
     let server = garage::start();
     bucket_of(&server.endpoint(), server.client(), Guard::LookFirst).keep().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_of_azurite_keeps_the_contract() {
+    container_of(&azurite::start()).keep().await;
+}
+
+/// Google's protocol, played before moto.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_in_googles_protocol_keeps_the_contract() {
+    bucket_of_google(&google::start(), Guard::CreateIfAbsent).keep().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_googles_protocol_that_ignores_the_condition_is_looked_at_first() {
+    let server = google::start();
+    server.ignore_conditions();
+    bucket_of_google(&server, Guard::LookFirst).keep().await;
 }
 
 #[test]

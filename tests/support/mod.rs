@@ -11,6 +11,7 @@
 #![allow(unreachable_pub, reason = "the module is private to each test binary that includes it")]
 
 pub mod authority;
+pub mod azurite;
 pub mod clock;
 pub mod daemon;
 pub mod database;
@@ -18,6 +19,7 @@ pub mod encrypted;
 pub mod forward_proxy;
 pub mod front;
 pub mod garage;
+pub mod google;
 pub mod http;
 pub mod mariadb;
 pub mod mosquitto;

@@ -16,8 +16,16 @@ pub struct Scripted {
 }
 
 impl Scripted {
+    /// Answers each request but HEAD as `script` says.
+    pub fn start(mut script: impl FnMut(&Message) -> Message + Send + 'static) -> Self {
+        Self::start_with_heads(move |request| match request.method() {
+            "HEAD" => answer(204, &[], ""),
+            _ => script(request),
+        })
+    }
+
     /// Answers each request as `script` says.
-    pub fn start(script: impl FnMut(&Message) -> Message + Send + 'static) -> Self {
+    pub fn start_with_heads(script: impl FnMut(&Message) -> Message + Send + 'static) -> Self {
         let listener = listener();
         let address = listener.local_addr().expect("a bound listener has an address");
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -39,8 +47,14 @@ impl Scripted {
 
     /// What it was asked so far, but for HEAD.
     pub fn requests(&self) -> Vec<Message> {
-        let requests = self.requests.lock().expect("no thread panics");
-        requests.iter().filter(|request| request.method() != "HEAD").cloned().collect()
+        let mut requests = self.all_requests();
+        requests.retain(|request| request.method() != "HEAD");
+        requests
+    }
+
+    /// What it was asked so far.
+    pub fn all_requests(&self) -> Vec<Message> {
+        self.requests.lock().expect("no thread panics").clone()
     }
 }
 
@@ -56,10 +70,7 @@ fn serve(stream: &TcpStream, script: &Mutex<Box<Script>>, seen: &Mutex<Vec<Messa
     let mut from = BufReader::new(stream.try_clone().ok()?);
     let mut to = stream;
     while let Some(request) = Message::read_request(&mut from, &mut to).ok()? {
-        let reply = match request.method() {
-            "HEAD" => answer(204, &[], ""),
-            _ => (script.lock().ok()?)(&request),
-        };
+        let reply = (script.lock().ok()?)(&request);
         seen.lock().ok()?.push(request);
         reply.write(&mut to).ok()?;
     }

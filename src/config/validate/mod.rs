@@ -1,5 +1,6 @@
 //! From what is written to what is meant: every value is checked once, here.
 
+mod clouds;
 mod columns;
 mod mqtt;
 mod oracle;

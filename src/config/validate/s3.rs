@@ -21,21 +21,11 @@ const ACCOUNT_DIGITS: usize = 12;
 
 impl Check<'_> {
     pub(super) fn s3(&self, raw: &RawS3, settings: &mut S3Settings) -> Checked<()> {
-        if let Some(endpoint) = &raw.endpoint {
-            self.refuse_credentials(endpoint)?;
-            let url = endpoint.get_ref();
-            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-            if host.is_none_or(str::is_empty) {
-                return Err(
-                    self.at(endpoint, format!("'{url}' is no endpoint; write it as \"https://host:port\""))
-                );
-            }
-        }
         if let Some(checksum) = &raw.checksum {
             settings.checksum =
                 checksum.get_ref().parse().map_err(|error: InvalidSettings| self.at(checksum, error))?;
         }
-        settings.endpoint = self.text(raw.endpoint.as_ref(), "endpoint")?;
+        settings.endpoint = self.endpoint(raw.endpoint.as_ref())?;
         settings.region = self.text(raw.region.as_ref(), "region")?;
         settings.profile = self.text(raw.profile.as_ref(), "profile")?;
         settings.path_style = raw.path_style;

@@ -33,6 +33,8 @@ impl Check<'_> {
             .map_err(|error| self.at(written, error))?;
         match &mut settings {
             Settings::S3(settings) => self.s3(&raw.s3, settings)?,
+            Settings::Gcs(settings) => self.gcs(&raw.gcs, settings)?,
+            Settings::Azure(settings) => self.azure(&raw.azure, settings)?,
             Settings::Http(settings) => self.http(&raw.http, settings)?,
             Settings::Mqtt(settings) => self.mqtt(&raw.mqtt, settings)?,
             Settings::Local(_) | Settings::Memory | Settings::Stdout => {}
@@ -130,6 +132,19 @@ impl Check<'_> {
         )
     }
 
+    /// The address of a server, if one is given.
+    pub(super) fn endpoint(&self, written: Option<&Spanned<String>>) -> Checked<Option<String>> {
+        let Some(endpoint) = written else { return Ok(None) };
+        self.refuse_credentials(endpoint)?;
+        let url = endpoint.get_ref();
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        if host.is_none_or(str::is_empty) {
+            let what = format!("'{url}' is no endpoint; write it as \"https://host:port\"");
+            return Err(self.at(endpoint, what));
+        }
+        self.text(written, "endpoint")
+    }
+
     /// Refuses a URL with a user or password in it, without repeating it (I9).
     pub(super) fn refuse_credentials(&self, url: &Spanned<String>) -> Checked<()> {
         if !holds_credentials(url.get_ref()) {
@@ -137,7 +152,7 @@ impl Check<'_> {
         }
         Err(self.at(
             url,
-            "this URL holds a user or password; remove them: credentials come from the environment, an AWS profile, [sink.http] or [sink.mqtt]",
+            "this URL holds a user or password; remove them: credentials come from the environment, an AWS profile, or the section of that sink",
         ))
     }
 }
@@ -149,6 +164,8 @@ fn holds_credentials(url: &str) -> bool {
     match before.split_once("://") {
         None => true,
         Some(("file", folder)) => !folder.contains('/'),
+        // As in abfss://container@account.dfs.core.windows.net.
+        Some(("az" | "azure" | "abfs" | "abfss", container)) => container.contains(':'),
         Some((_, host)) => !host.contains('/') || host.contains(':'),
     }
 }

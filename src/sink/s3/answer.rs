@@ -5,13 +5,12 @@ use std::time::Duration;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use super::error::{Verdict, one_clause};
+use super::error::Verdict;
 use super::parts::NO_SUCH_UPLOAD;
 use crate::clock::{Clock as _, SystemClock};
 use crate::sink::retry_after::retry_after;
+use crate::sink::words::{is_skewed, one_clause, said, server_time_s, skewed};
 
-/// How far a clock may be off before S3 refuses what it signed.
-const SKEW_S_MAX: i64 = 15 * 60;
 const CHECKSUM_HINT: &str = "if that is about checksums, set checksum = \"when-required\" in [sink.s3]";
 
 /// What a server said no with.
@@ -65,7 +64,7 @@ impl Answer {
             "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
                 self.wrong_region(bucket)
             }
-            "RequestTimeTooSkewed" => Verdict::Away(self.skewed()),
+            "RequestTimeTooSkewed" => Verdict::Away(skewed(self.ahead_s)),
             "InvalidAccessKeyId" => Verdict::Denied(format!("{said}; correct the access key")),
             "SignatureDoesNotMatch" => Verdict::Denied(format!("{said}; correct the secret key")),
             "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => {
@@ -100,7 +99,7 @@ impl Answer {
         let said = self.said();
         match self.status {
             // To a HEAD the server says no more than 403: its time then tells why.
-            403 if self.code.is_empty() && self.is_skewed() => Verdict::Away(self.skewed()),
+            403 if self.code.is_empty() && is_skewed(self.ahead_s) => Verdict::Away(skewed(self.ahead_s)),
             401 | 403 => Verdict::Denied(format!("{said}; {rights}")),
             301..=308 => self.wrong_region(bucket),
             404 | 405 => {
@@ -119,19 +118,9 @@ impl Answer {
         }
     }
 
-    /// The answer in one clause: status, code and the server's own words.
+    /// The answer in one clause.
     fn said(&self) -> String {
-        let mut said = format!("the server answered {}", self.status);
-        if !self.code.is_empty() {
-            said.push(' ');
-            said.push_str(&self.code);
-        }
-        if !self.words.is_empty() && self.words != self.code {
-            said.push_str(" (");
-            said.push_str(self.words.trim_end_matches('.'));
-            said.push(')');
-        }
-        said
+        said(self.status, &self.code, &self.words)
     }
 
     fn wrong_region(&self, bucket: &str) -> Verdict {
@@ -143,28 +132,9 @@ impl Answer {
             None => format!("{said}; set the bucket's region in [sink.s3], or correct the endpoint"),
         })
     }
-
-    fn is_skewed(&self) -> bool {
-        self.ahead_s.is_some_and(|ahead_s| ahead_s.abs() > SKEW_S_MAX)
-    }
-
-    fn skewed(&self) -> String {
-        let skew = match self.ahead_s {
-            Some(ahead @ 0..) => format!("this machine's clock is {ahead} s ahead of the server's"),
-            Some(behind) => format!("this machine's clock is {} s behind the server's", -behind),
-            None => "this machine's clock and the server's differ".to_owned(),
-        };
-        format!("{skew}, which the server refuses; set the clock, as by 'timedatectl set-ntp true'")
-    }
 }
 
-/// Seconds since 1970 of an HTTP date, `Sat, 21 Nov 2026 02:00:00 GMT`.
-fn server_time_s(date: &str) -> Option<i64> {
-    let time = jiff::fmt::rfc2822::parse(date).ok()?;
-    Some(time.timestamp().as_second())
-}
-
-/// The same of `<ServerTime>2026-11-21T02:00:00Z</ServerTime>`, which S3 writes where it refuses our time.
+/// Seconds since 1970 of `<ServerTime>2026-11-21T02:00:00Z</ServerTime>`, which S3 writes where it refuses our time.
 fn written_time_s(body: &[u8]) -> Option<i64> {
     let (_, rest) = std::str::from_utf8(body).ok()?.split_once("<ServerTime>")?;
     let (time, _) = rest.split_once("</ServerTime>")?;
@@ -253,7 +223,6 @@ mod tests {
         };
         assert_eq!(of_head(-1200), Verdict::Away(expected.to_owned()), "an answer without words");
         assert!(matches!(of_head(-60), Verdict::Denied(_)), "so far no server minds");
-        assert_eq!(server_time_s("Sat, 21 Nov 2026 02:00:00 GMT"), Some(1_795_226_400));
         let body = b"<Error><ServerTime>2026-11-21T02:00:00Z</ServerTime></Error>";
         assert_eq!(written_time_s(body), Some(1_795_226_400));
         assert_eq!(written_time_s(b"<ServerTime>soon</ServerTime>"), None);

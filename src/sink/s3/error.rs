@@ -12,9 +12,7 @@ use super::checks::CheckError;
 use super::rights::{Right, Rights};
 use crate::sink::SinkError;
 use crate::sink::settings::S3Settings;
-
-/// How much of a server's own words goes into a message.
-const WORDS_CHARS_MAX: usize = 300;
+use crate::sink::words::one_clause;
 
 /// The bucket as messages name it.
 #[derive(Debug, Clone)]
@@ -144,12 +142,6 @@ impl CheckError {
     }
 }
 
-/// Someone else's words as a part of our sentence, whose one semicolon comes before the remedy.
-pub(super) fn one_clause(words: &str) -> String {
-    let printable = words.chars().filter(|letter| !letter.is_control()).take(WORDS_CHARS_MAX);
-    printable.map(|letter| if letter == ';' { ',' } else { letter }).collect()
-}
-
 /// What is wrong where no answer came.
 fn unanswered(error: &(dyn Error + 'static)) -> Verdict {
     if let Some(check) = find::<CheckError>(error) {
@@ -232,7 +224,6 @@ mod tests {
                         there, Ec2: disabled); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile in \
                         [sink.s3]";
         assert_eq!(no_credentials(searched), Verdict::Denied(expected.to_owned()));
-        assert_eq!(one_clause("a; b\r\nc"), "a, bc");
     }
 
     /// As an HTTP client wraps what the resolver or the TLS library says.

@@ -19,12 +19,13 @@ use aws_smithy_checksums::ChecksumAlgorithm as Algorithm;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
+use super::S3Sink;
 use super::checks::{CheckError, Echo};
 use super::error::{is_damage, status};
 use super::paced::Paced;
 use super::rights::Right;
-use super::{PROBE_BYTES, PROBE_KEY, S3Sink};
 use crate::base64;
+use crate::sink::key::{PROBE, PROBE_BYTES};
 use crate::sink::{Object, Pace, PutOutcome, SinkError};
 
 /// S3 takes no smaller one, but for the last.
@@ -113,7 +114,7 @@ impl S3Sink {
 
     /// Whether the server leaves an object that is there alone when parts are put together under its key.
     async fn try_parts(&self) -> Result<bool, SinkError> {
-        let key = format!("{}{PROBE_KEY}", self.prefix);
+        let key = format!("{}{PROBE}", self.prefix);
         self.end_uploads_of(&key).await?;
         // As in `probe`: the first may be the one that makes it.
         let is_guarded = self.is_left_alone(&key).await? || self.is_left_alone(&key).await?;
