@@ -30,6 +30,7 @@ mod journal;
 mod late;
 mod ledger;
 mod limits;
+mod memory;
 mod pack;
 mod pass;
 mod pause;
@@ -50,7 +51,8 @@ use livecosmos_state::{ChainName, CommitError, Cursor, FillKind, Intent, Observe
 
 pub use error::SiteError;
 pub use foresee::{Foreseen, foresee};
-pub use limits::Shared;
+pub use limits::{Encoders, Shared};
+pub use memory::Memory;
 pub use pass::{PassError, PassReport, Totals};
 pub use rehearse::{Plan, Rehearsal, SitePlan};
 pub use requeue::{Requeued, Waiting};
@@ -66,7 +68,7 @@ use adopt::{Chain, Found};
 use change::{Change, Position, Sent};
 use fit::Fit;
 use journal::Journal;
-use limits::Loan;
+use memory::Loan;
 use pack::Packed;
 use pause::Pauses;
 use refuse::Refusals;

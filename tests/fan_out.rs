@@ -120,45 +120,92 @@ fn every_row_is_stored_once_in_each_sink_in_the_form_that_it_asks_for() {
     assert!(verified.stdout.contains("MET@archive"), "{}", verified.stdout);
 }
 
-#[test]
-fn a_sink_that_hangs_holds_back_no_other_and_gets_every_row_when_it_is_back() {
-    let store = s3s::start();
-    let front = Front::before(store.address());
-    let workdir = workdir(&format!(
-        "[sink]\nurl = \"s3://{}/raw\"\n[sink.s3]\nendpoint = \"{}\"\nregion = \"us-east-1\"\npath_style = true\n\
-         [sinks.near]\nurl = \"file://./near\"\n{}",
-        store.bucket(),
-        front.endpoint(),
-        // Far less than what waits for the sink that hangs.
-        TABLE.replace("[poll]", "in_flight_max = 2\nmemory_max = \"8 MiB\"\nbatch_bytes_max = \"1 MiB\"\nbatch_rows_max = 10\n[poll]"),
-    ));
-    let mut rows = Rows::begin(&workdir, 4_000);
-    rows.append(&workdir, 1);
-    let daemon = workdir.livecosmos().table("MET").credentials(&store);
-    let mut running = daemon.spawn();
-    let in_bucket = || objects::rows(&objects::in_bucket(store.client(), "raw/S"));
+/// A bucket that can be made to hang, as the lines of a sink's section.
+struct Far {
+    store: s3s::S3s,
+    front: Front,
+    lines: String,
+}
+
+impl Far {
+    fn start() -> Self {
+        let store = s3s::start();
+        let front = Front::before(store.address());
+        let lines = format!(
+            "url = \"s3://{}/raw\"\ns3.endpoint = \"{}\"\ns3.region = \"us-east-1\"\ns3.path_style = true\n",
+            store.bucket(),
+            front.endpoint(),
+        );
+        Self { store, front, lines }
+    }
+
+    fn rows(&self) -> Vec<StoredRow> {
+        objects::rows(&objects::in_bucket(self.store.client(), "raw/S"))
+    }
+
+    fn objects(&self) -> usize {
+        self.store.client().list("raw/S").len()
+    }
+}
+
+/// Far less than what waits for the sink that hangs.
+const NARROW: &str =
+    "in_flight_max = 2\nmemory_max = \"8 MiB\"\nbatch_bytes_max = \"1 MiB\"\nbatch_rows_max = 10\n[poll]";
+
+/// Follows `tables`, of which one is stored in `near` and one in `far`, while `far` hangs, until both have all.
+fn assert_near_is_not_held_back(far: &Far, workdir: &Workdir, tables: &[&str]) {
+    let mut rows = Rows::begin(workdir, 4_000);
+    rows.append(workdir, 1);
+    let daemon = workdir.livecosmos().credentials(&far.store);
+    let mut running = tables.iter().fold(daemon, |daemon, table| daemon.table(table)).spawn();
     wait_until("the first rows to be in the bucket", WITHIN, || {
         assert!(running.is_running(), "the daemon ended: {}", running.stderr());
-        (in_bucket().len() == rows.written).then_some(())
+        (far.objects() == SITES).then_some(())
     });
-    front.set_rule(|message| if message.method() == "PUT" { Fault::StallBefore } else { Fault::None });
+    far.front.set_rule(|message| if message.method() == "PUT" { Fault::StallBefore } else { Fault::None });
     for _ in 0..6 {
-        rows.append(&workdir, 60);
+        rows.append(workdir, 60);
         wait_until("the rows to be near", WITHIN, || {
             assert!(running.is_running(), "the daemon ended: {}", running.stderr());
-            (stored(&workdir, "near").len() >= rows.written).then_some(())
+            (stored(workdir, "near").len() >= rows.written).then_some(())
         });
     }
-    rows.assert_stored_once(&stored(&workdir, "near"));
-    let far = in_bucket();
-    assert_eq!(far.len(), SITES, "it did not hang");
-    front.set_rule(|_| Fault::None);
-    front.cut();
-    wait_until("all rows to be in the bucket", WITHIN, || (in_bucket().len() >= rows.written).then_some(()));
+    rows.assert_stored_once(&stored(workdir, "near"));
+    assert_eq!(far.rows().len(), SITES, "it did not hang");
+    far.front.set_rule(|_| Fault::None);
+    far.front.cut();
+    // Of each site one object, and six times sixty rows, ten to an object at most.
+    let all = SITES * (1 + 6 * 6);
+    wait_until("all rows to be in the bucket", WITHIN, || {
+        (far.objects() >= all && far.rows().len() >= rows.written).then_some(())
+    });
     running.terminate();
     let _ = running.wait().expect_code(0);
-    rows.assert_stored_once(&in_bucket());
-    rows.assert_stored_once(&stored(&workdir, "near"));
+    rows.assert_stored_once(&far.rows());
+    rows.assert_stored_once(&stored(workdir, "near"));
+}
+
+#[test]
+fn a_sink_that_hangs_holds_back_no_other_and_gets_every_row_when_it_is_back() {
+    let far = Far::start();
+    let workdir = workdir(&format!(
+        "[sink]\n{}[sinks.near]\nurl = \"file://./near\"\n{}",
+        far.lines,
+        TABLE.replace("[poll]", NARROW),
+    ));
+    assert_near_is_not_held_back(&far, &workdir, &["MET"]);
+}
+
+#[test]
+fn a_sink_of_one_table_that_hangs_holds_back_no_other_table() {
+    let far = Far::start();
+    let workdir = workdir(&format!(
+        "[sink]\nurl = \"file://./near\"\n{}\n[tables.FAR]\nsite_column = \"SITE_ID\"\n\
+         time_column = \"DATE_TIME\"\n[tables.FAR.sink]\n{}",
+        TABLE.replace("[poll]", NARROW),
+        far.lines,
+    ));
+    assert_near_is_not_held_back(&far, &workdir, &["MET", "FAR"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! up what goes to it, and nothing that goes to another.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use livecosmos_state::TableName;
 
@@ -9,15 +10,19 @@ use super::fills::Fills;
 use super::{PATIENCE_FOREVER, PATIENCE_ONCE};
 use crate::config::TableConfig;
 use crate::progress::Progress;
-use crate::sink::Flows;
-use crate::uploader::Shared;
+use crate::sink::{Flow, Flows, Settings};
+use crate::uploader::{Encoders, Memory, Shared};
 
-/// The limits of each sink. Tables share those of the sink they go to.
+/// The limits of each table.
 #[derive(Debug)]
 pub(super) struct Budgets {
     flows: Flows,
-    /// By the sink's name; the first has none.
-    sinks: BTreeMap<Option<String>, Shared>,
+    tables: BTreeMap<TableName, Shared>,
+}
+
+/// Tables that are held up together: by a sink of one name, on one server.
+struct Group<'a> {
+    tables: Vec<(&'a TableConfig, Arc<Flow>)>,
 }
 
 impl Budgets {
@@ -32,13 +37,18 @@ impl Budgets {
         for table in &mut *tables {
             table.shape.limits.group_bytes_max = Fills::live_part(part);
         }
-        let mut names: Vec<Option<String>> = tables.iter().map(|table| sink_of(&table.table)).collect();
-        names.sort();
-        names.dedup();
-        let part = half / names.len().max(1);
-        let first = Shared::new(flows.clone(), part, Progress::default());
-        let sinks = names.into_iter().map(|name| (name, first.for_sink(part))).collect();
-        Self { flows, sinks }
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        for table in &*tables {
+            let member = (table, flows.to(&table.sink, table.flow_limits(patience)));
+            match groups.iter_mut().find(|group| group.takes(table)) {
+                Some(group) => group.tables.push(member),
+                None => groups.push(Group { tables: vec![member] }),
+            }
+        }
+        let part = half / groups.len().max(1);
+        let encoders = Encoders::default();
+        let limits = groups.iter().flat_map(|group| group.limits(part, &encoders)).collect();
+        Self { flows, tables: limits }
     }
 
     /// The same for one table that has the process to itself, in a run that is to end.
@@ -52,12 +62,35 @@ impl Budgets {
         &self.flows
     }
 
-    /// What `table` shares with all that go to its sink, with signs of life of its own.
+    /// What `table` shares with others, with signs of life of its own.
     pub(super) fn of(&self, table: &TableName, progress: Progress) -> Shared {
-        self.sinks[&sink_of(table)].for_table(progress)
+        self.tables[table].with_signs(progress)
     }
 }
 
-fn sink_of(table: &TableName) -> Option<String> {
-    table.sink().map(str::to_owned)
+impl Group<'_> {
+    /// Whether a table is held up by what holds up those in it. Folders are all on this machine.
+    fn takes(&self, table: &TableConfig) -> bool {
+        self.tables.iter().any(|(known, _)| {
+            let is_same_place = match (&known.sink, &table.sink) {
+                (Settings::Local(_), Settings::Local(_)) => true,
+                (one, other) => one.is_same_server(other),
+            };
+            known.table.sink() == table.table.sink() && is_same_place
+        })
+    }
+
+    fn limits(&self, memory_bytes_max: usize, encoders: &Encoders) -> Vec<(TableName, Shared)> {
+        let mut ways: Vec<Arc<Flow>> = Vec::new();
+        for (_, flow) in &self.tables {
+            if !ways.iter().any(|way| Arc::ptr_eq(way, flow)) {
+                ways.push(Arc::clone(flow));
+            }
+        }
+        let memory = Arc::new(Memory::new(memory_bytes_max, ways));
+        let shared = |flow: &Arc<Flow>| {
+            Shared::new(Arc::clone(flow), Arc::clone(&memory), encoders.clone(), Progress::default())
+        };
+        self.tables.iter().map(|(table, flow)| (table.table.clone(), shared(flow))).collect()
+    }
 }

@@ -73,7 +73,7 @@ impl Table {
             .with_bytes_max(config.poll.quarantine_bytes_max);
         let source = config.source.open(config.shape.clone())?;
         let progress = shared.progress().clone();
-        let flow = shared.flows().to(&config.sink, config.flow_limits(super::PATIENCE_FOREVER));
+        let flow = Arc::clone(shared.flow());
         let waiter = Waiter { stop: stop.clone(), progress: progress.clone() };
         let sink = open_sink(&config, options, &flow, &waiter).await?;
         let observer = Arc::new(CommitLog { table: config.table.to_string(), progress: progress.clone() });

@@ -20,7 +20,6 @@ mod rate;
 mod registry;
 mod ticket;
 
-use std::future::pending;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,7 +29,7 @@ use tokio::sync::{Semaphore, watch};
 use super::SinkError;
 use crate::progress::Progress;
 use crate::stop::Stop;
-use breaker::{Admission, Breaker, Open};
+use breaker::{Admission, Breaker, Open, Who, YIELDS};
 use budget::Budget;
 use concurrency::Concurrency;
 pub use pace::PacedBody;
@@ -66,6 +65,8 @@ pub struct Flow {
     permits: Semaphore,
     inner: Mutex<Inner>,
     outage: watch::Sender<Option<Outage>>,
+    /// A step for whatever moves here, or waits for a time that is known.
+    signs: Progress,
 }
 
 #[derive(Debug)]
@@ -141,7 +142,8 @@ impl Flow {
             told: None,
         };
         let outage = watch::Sender::new(None);
-        Self { limits, permits: Semaphore::new(permits), inner: Mutex::new(inner), outage }
+        let (permits, inner) = (Semaphore::new(permits), Mutex::new(inner));
+        Self { limits, permits, inner, outage, signs: Progress::default() }
     }
 
     /// What it has come to.
@@ -157,26 +159,32 @@ impl Flow {
         self.outage.subscribe()
     }
 
+    /// Signs of life of all that go this way: whoever waits behind them lives for as long as they do.
+    #[must_use]
+    pub fn signs(&self) -> &Progress {
+        &self.signs
+    }
+
     /// How long no request would be let through, while the sink is away.
     #[must_use]
     pub fn closed_for(&self) -> Option<Duration> {
         let (now, inner) = (now(), self.lock());
         inner.breaker.open()?;
-        Some(match inner.breaker.look(now) {
+        Some(match inner.breaker.look(now, None) {
             Admission::Wait(until) => until.duration_since(now),
             Admission::Go | Admission::Probe | Admission::WaitForProbe => Duration::ZERO,
         })
     }
 
     /// Waits until a request with so many bytes may be made.
-    async fn enter(&self, bytes: u64, waiter: &Waiter) -> Result<Ticket<'_>, SinkError> {
+    async fn enter(&self, bytes: u64, who: Option<Who>, waiter: &Waiter) -> Result<Ticket<'_>, SinkError> {
         loop {
-            self.opening(waiter).await?;
-            let permit = wait_for(waiter, self.permits.acquire()).await?.map_err(|_| stopping())?;
-            let Some(mut ticket) = Ticket::take(self, permit) else { continue };
+            self.opening(who, waiter).await?;
+            let permit = self.wait_behind(waiter, self.permits.acquire()).await?.map_err(|_| stopping())?;
+            let Some(mut ticket) = Ticket::take(self, permit, who) else { continue };
             ticket.pace = self.pay(bytes, waiter).await?;
             let mut inner = self.lock();
-            if ticket.is_probe || inner.breaker.look(now()) == Admission::Go {
+            if ticket.is_probe || inner.breaker.look(now(), who) == Admission::Go {
                 inner.budget.earn();
                 inner.figures.requests += 1;
                 drop(inner);
@@ -187,18 +195,18 @@ impl Flow {
     }
 
     /// Waits until the sink may be asked; fails where that takes too long.
-    async fn opening(&self, waiter: &Waiter) -> Result<(), SinkError> {
+    async fn opening(&self, who: Option<Who>, waiter: &Waiter) -> Result<(), SinkError> {
         let mut outage = self.outage.subscribe();
         loop {
             outage.mark_unchanged();
             let now = now();
             let (admission, open) = {
                 let inner = self.lock();
-                (inner.breaker.look(now), inner.breaker.open())
+                (inner.breaker.look(now, who), inner.breaker.open())
             };
             let until = match (admission, open) {
                 (Admission::Wait(until), Some(Open { since, .. }))
-                    if until > since + self.limits.patience =>
+                    if until > since + self.limits.patience && until > now + YIELDS =>
                 {
                     return Err(self.later(until.duration_since(now)));
                 }
@@ -206,19 +214,19 @@ impl Flow {
                 (Admission::WaitForProbe, _) => None,
                 (Admission::Go | Admission::Probe, _) => return Ok(()),
             };
-            let due = async {
-                match until {
-                    Some(until) => tokio::time::sleep_until(until.into()).await,
-                    None => pending().await,
+            match until {
+                Some(until) => {
+                    let due = tokio::time::sleep_until(until.into());
+                    let settled = async {
+                        tokio::select! {
+                            () = due => {}
+                            _ = outage.changed() => {}
+                        }
+                    };
+                    self.wait_out(waiter, settled).await?;
                 }
-            };
-            let settled = async {
-                tokio::select! {
-                    () = due => {}
-                    _ = outage.changed() => {}
-                }
-            };
-            wait_for(waiter, settled).await?;
+                None => _ = self.wait_behind(waiter, outage.changed()).await?,
+            }
         }
     }
 
@@ -234,9 +242,29 @@ impl Flow {
             (begin, pace)
         };
         if begin > now {
-            wait_for(waiter, tokio::time::sleep_until(begin.into())).await?;
+            self.wait_out(waiter, tokio::time::sleep_until(begin.into())).await?;
         }
         Ok(pace)
+    }
+
+    /// Waits for `done`, which comes at a time that is known.
+    async fn wait_out<T>(&self, waiter: &Waiter, done: impl Future<Output = T>) -> Result<T, SinkError> {
+        let alive = || {
+            self.signs.step();
+            true
+        };
+        wait_for(waiter, alive, done).await
+    }
+
+    /// Waits for `done`, which comes when those before have ended: where they hang, this hangs too, and the
+    /// watchdog is to see it.
+    async fn wait_behind<T>(&self, waiter: &Waiter, done: impl Future<Output = T>) -> Result<T, SinkError> {
+        let mut seen = None;
+        let alive = || {
+            let steps = self.signs.steps();
+            seen.replace(steps) != Some(steps)
+        };
+        wait_for(waiter, alive, done).await
     }
 
     /// Notes bytes of which nobody knew before that they would come.
@@ -261,11 +289,17 @@ impl Flow {
     }
 }
 
-/// Waits for `done`, showing signs of life; fails where the stop comes first.
-async fn wait_for<T>(waiter: &Waiter, done: impl Future<Output = T>) -> Result<T, SinkError> {
+/// Waits for `done`; fails where the stop comes first. Who waits shows signs of life while `is_alive`.
+async fn wait_for<T>(
+    waiter: &Waiter,
+    mut is_alive: impl FnMut() -> bool,
+    done: impl Future<Output = T>,
+) -> Result<T, SinkError> {
     let mut done = std::pin::pin!(done);
     loop {
-        waiter.progress.step();
+        if is_alive() {
+            waiter.progress.step();
+        }
         tokio::select! {
             outcome = &mut done => return Ok(outcome),
             () = waiter.stop.requested() => return Err(stopping()),

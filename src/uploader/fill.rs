@@ -10,7 +10,7 @@ use livecosmos_state::{ChainName, CommitError, Cursor, FileId, Fill, SiteId, Sou
 use super::change::Change;
 use super::errand::{Errand, is_whole};
 use super::intake::Lanes;
-use super::limits::Loan;
+use super::memory::Loan;
 use super::pass::{Outcomes, PassError, PassReport};
 use super::{LiveUploader, Parcel, Step};
 use crate::rows::{Batch, Rows, Schema};

@@ -11,7 +11,7 @@ use super::change::{Change, Position};
 use super::errand::Errand;
 use super::fill::TURN_BATCHES_MAX;
 use super::ledger::Sieve;
-use super::limits::Loan;
+use super::memory::Loan;
 use super::pass::{Outcomes, PassError};
 use super::{Fallback, LiveUploader, Parcel, SiteError, Step};
 use crate::clock::{Moment, just_before, shift};
@@ -124,7 +124,7 @@ impl Lanes {
             return Err(Stopped);
         }
         self.batches += 1;
-        let memory = self.runtime.block_on(self.uploader.shared.borrow(&batch.rows))?;
+        let memory = self.runtime.block_on(self.uploader.borrow(&batch.rows))?;
         let next = match &self.errand {
             Errand::Live => self.uploader.jump(&batch, self.now.time),
             Errand::Late => None,

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use livecosmos_state::{Cursor, FillKind, Intent, Time};
 
 use super::change::{Position, Sent};
+use super::memory::Loan;
 use super::{LiveUploader, Parcel, SiteError};
 use crate::key::{Content, Named};
 use crate::payload::Encoded;
+use crate::rows::Rows;
 use crate::sink::{Contents, Facts, Object};
+use crate::source::Stopped;
 
 /// A batch as it is stored.
 pub(super) struct Packed {
@@ -18,9 +21,15 @@ pub(super) struct Packed {
 }
 
 impl LiveUploader {
+    /// Borrows the memory that `rows` and their payload need.
+    pub(super) async fn borrow(&self, rows: &Rows) -> Result<Loan, Stopped> {
+        let bytes = rows.held_bytes() + rows.payload_bytes_expected();
+        self.shared.memory.borrow(bytes, &self.shared.progress, &self.stop).await
+    }
+
     /// Spells the batch on a thread for computing; gives it back for its facts.
     pub(super) async fn pack(&self, mut parcel: Parcel) -> Result<(Parcel, Packed), SiteError> {
-        let _permit = self.shared.encoders.acquire().await;
+        let _permit = self.shared.encoders.one().await;
         let (format, compression) = (self.settings.format.clone(), self.settings.compression);
         let clerk = self.clerk(&parcel.batch, &parcel.chain);
         let site = parcel.batch.site.clone();

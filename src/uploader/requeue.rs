@@ -210,7 +210,7 @@ impl LiveUploader {
         let mut parts = self.to_objects(site, std::mem::take(waiting));
         while let Some(part) = parts.pop_front() {
             let (batch, rows) = (to_batch(site, &part), part.len() as u64);
-            let mut memory = self.shared.borrow(&batch.rows).await?;
+            let mut memory = self.borrow(&batch.rows).await?;
             let parcel = Parcel { chain: ChainName::REQUEUE, batch, next: None };
             let step = match self.store(parcel, &mut memory).await {
                 Err(SiteError::NotTaken(words)) => {

@@ -11,10 +11,12 @@ use livecosmos::clock::Clock;
 use livecosmos::payload::{Compression, Format};
 use livecosmos::progress::Progress;
 use livecosmos::quarantine::Quarantine;
-use livecosmos::sink::{Flows, Sink};
+use livecosmos::sink::{Flow, FlowLimits, Sink};
 use livecosmos::source::Source;
 use livecosmos::stop::Stop;
-use livecosmos::uploader::{Fallback, LiveUploader, PassReport, RetryPolicy, Settings, Shared};
+use livecosmos::uploader::{
+    Encoders, Fallback, LiveUploader, Memory, PassReport, RetryPolicy, Settings, Shared,
+};
 use livecosmos_state::{
     Chain, ChainName, Commit, CommitError, Cursor, Fill, FillKind, Observer, Options, Store, TableName, Time,
     Window,
@@ -480,7 +482,14 @@ impl History {
         let dir = &self.daemons[which].state_dir;
         let store = Store::open(&Options::default(), dir, &table).expect("a state that is whole").store;
         let quarantine = Quarantine::open(dir, &table).expect("no quarantine yet");
-        let shared = Shared::new(Flows::default(), 1 << 24, Progress::default());
+        let limits = FlowLimits {
+            in_flight_max: 16,
+            bytes_per_second_max: None,
+            requests_per_second_max: None,
+            patience: Duration::from_mins(1),
+        };
+        let (flow, memory) = (Arc::new(Flow::new(limits)), Arc::new(Memory::new(1 << 24, Vec::new())));
+        let shared = Shared::new(flow, memory, Encoders::default(), Progress::default());
         let clock: Arc<dyn Clock> = self.watch.clone();
         let witness = Arc::new(Witness { shelf: self.shelf.clone(), state_dir: dir.clone() });
         let sink: Arc<dyn Sink> = if self.kind.has_receiver {

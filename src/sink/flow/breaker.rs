@@ -1,5 +1,6 @@
 //! Whether a sink is asked at all: after some failures in a row nothing is, but for a probe now and then.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
 /// So many failures in a row, of whatever requests, and the sink counts as away.
@@ -8,6 +9,8 @@ const FAILURES_MAX: u32 = 5;
 const PROBE_WITHIN_MIN: Duration = Duration::from_secs(1);
 /// However often probes failed, the next comes within this time.
 const PROBE_WITHIN_MAX: Duration = Duration::from_mins(1);
+/// Whoever made the last probe leaves the next to others for so long: its failure may be the fault of what it sent.
+pub(super) const YIELDS: Duration = Duration::from_secs(1);
 /// No sink makes us wait longer, whatever it says.
 const HOLD_MAX: Duration = Duration::from_hours(1);
 
@@ -37,6 +40,21 @@ pub(super) struct Open {
     held_until: Instant,
     /// One is under way.
     is_probing: bool,
+    /// Who made the last.
+    prober: Option<Who>,
+}
+
+/// Of whom one request is known from another's: by what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Who(u64);
+
+impl Who {
+    /// Whoever asks about the object, or the objects, of this name.
+    pub(super) fn about(key: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        Self(hasher.finish())
+    }
 }
 
 /// Whether a request may be made.
@@ -73,20 +91,24 @@ impl Default for State {
 
 impl Breaker {
     /// Whether a request may be made; changes nothing.
-    pub(super) fn look(&self, now: Instant) -> Admission {
+    pub(super) fn look(&self, now: Instant, who: Option<Who>) -> Admission {
         match &self.0 {
             State::Closed { .. } => Admission::Go,
             State::Open(open) if open.is_probing => Admission::WaitForProbe,
-            State::Open(open) if open.next > now => Admission::Wait(open.next),
-            State::Open(_) => Admission::Probe,
+            State::Open(open) => {
+                let yields = if who.is_some() && open.prober == who { YIELDS } else { Duration::ZERO };
+                let next = open.next + yields;
+                if next > now { Admission::Wait(next) } else { Admission::Probe }
+            }
         }
     }
 
     /// As [`Breaker::look`]; who gets the probe has it until it ends.
-    pub(super) fn admit(&mut self, now: Instant) -> Admission {
-        let admission = self.look(now);
+    pub(super) fn admit(&mut self, now: Instant, who: Option<Who>) -> Admission {
+        let admission = self.look(now, who);
         if let (Admission::Probe, State::Open(open)) = (admission, &mut self.0) {
             open.is_probing = true;
+            open.prober = who;
         }
         admission
     }
@@ -161,7 +183,8 @@ impl Breaker {
     }
 
     fn open_until(&mut self, now: Instant, next: Instant, held_until: Instant) {
-        self.0 = State::Open(Open { since: now, probes: 0, next, held_until, is_probing: false });
+        self.0 =
+            State::Open(Open { since: now, probes: 0, next, held_until, is_probing: false, prober: None });
     }
 }
 
@@ -189,7 +212,7 @@ mod tests {
             for _ in 1..FAILURES_MAX {
                 assert_eq!(breaker.failed(now, false, 0.5), Change::None);
             }
-            assert_eq!(breaker.admit(now), Admission::Go);
+            assert_eq!(breaker.admit(now, None), Admission::Go);
             assert_eq!(breaker.answered(now, false), Change::None);
         }
     }
@@ -199,11 +222,11 @@ mod tests {
         let now = Instant::now();
         let mut breaker = opened(now, 1.0);
         let due = now + PROBE_WITHIN_MIN;
-        assert_eq!(breaker.admit(now), Admission::Wait(due));
-        assert_eq!(breaker.admit(due), Admission::Probe);
-        assert_eq!(breaker.admit(due), Admission::WaitForProbe);
+        assert_eq!(breaker.admit(now, None), Admission::Wait(due));
+        assert_eq!(breaker.admit(due, None), Admission::Probe);
+        assert_eq!(breaker.admit(due, None), Admission::WaitForProbe);
         assert!(matches!(breaker.answered(due, true), Change::Closed(_)));
-        assert_eq!(breaker.admit(due), Admission::Go);
+        assert_eq!(breaker.admit(due, None), Admission::Go);
     }
 
     #[test]
@@ -212,10 +235,10 @@ mod tests {
         let mut breaker = opened(now, 1.0);
         let mut waits = Vec::new();
         for _ in 0..8 {
-            let Admission::Wait(due) = breaker.admit(now) else { panic!("{breaker:?}") };
+            let Admission::Wait(due) = breaker.admit(now, None) else { panic!("{breaker:?}") };
             waits.push(due.duration_since(now).as_secs());
             now = due;
-            assert_eq!(breaker.admit(now), Admission::Probe);
+            assert_eq!(breaker.admit(now, None), Admission::Probe);
             assert_eq!(breaker.failed(now, true, 1.0), Change::StillOpen);
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
@@ -225,9 +248,22 @@ mod tests {
     fn a_probe_that_came_to_no_end_is_made_by_the_next() {
         let now = Instant::now();
         let mut breaker = opened(now, 0.0);
-        assert_eq!(breaker.admit(now), Admission::Probe);
+        assert_eq!(breaker.admit(now, None), Admission::Probe);
         breaker.abandoned();
-        assert_eq!(breaker.admit(now), Admission::Probe);
+        assert_eq!(breaker.admit(now, None), Admission::Probe);
+    }
+
+    #[test]
+    fn whoever_made_the_last_probe_leaves_the_next_to_others_for_a_while() {
+        let now = Instant::now();
+        let (one, other) = (Some(Who::about("one")), Some(Who::about("other")));
+        let mut breaker = opened(now, 0.0);
+        assert_eq!(breaker.admit(now, one), Admission::Probe);
+        assert_eq!(breaker.failed(now, true, 0.0), Change::StillOpen);
+        assert_eq!(breaker.admit(now, one), Admission::Wait(now + YIELDS));
+        assert_eq!(breaker.look(now, other), Admission::Probe);
+        assert_eq!(breaker.look(now, None), Admission::Probe);
+        assert_eq!(breaker.admit(now + YIELDS, one), Admission::Probe, "where nobody else comes");
     }
 
     #[test]
@@ -237,22 +273,22 @@ mod tests {
         assert_eq!(breaker.hold(now, wait), Change::Opened);
         assert_eq!(breaker.failed(now, true, 0.0), Change::StillOpen, "no probe comes before that");
         assert_eq!(breaker.answered(now, false), Change::None, "what was under way before does not lift it");
-        assert_eq!(breaker.admit(now), Admission::Wait(now + wait));
+        assert_eq!(breaker.admit(now, None), Admission::Wait(now + wait));
         assert_eq!(breaker.hold(now, Duration::MAX), Change::StillOpen);
-        assert_eq!(breaker.admit(now), Admission::Wait(now + HOLD_MAX));
-        assert_eq!(breaker.admit(now + HOLD_MAX), Admission::Probe);
+        assert_eq!(breaker.admit(now, None), Admission::Wait(now + HOLD_MAX));
+        assert_eq!(breaker.admit(now + HOLD_MAX, None), Admission::Probe);
     }
 
     #[test]
     fn a_wish_for_time_that_comes_while_a_probe_is_under_way_keeps_nobody_out_for_ever() {
         let now = Instant::now();
         let mut breaker = opened(now, 0.0);
-        assert_eq!(breaker.admit(now), Admission::Probe);
+        assert_eq!(breaker.admit(now, None), Admission::Probe);
         let wait = Duration::from_secs(5);
         assert_eq!(breaker.hold(now, wait), Change::StillOpen);
         assert_eq!(breaker.answered(now, true), Change::StillOpen);
-        assert_eq!(breaker.admit(now), Admission::Wait(now + wait));
-        assert_eq!(breaker.admit(now + wait), Admission::Probe);
+        assert_eq!(breaker.admit(now, None), Admission::Wait(now + wait));
+        assert_eq!(breaker.admit(now + wait, None), Admission::Probe);
     }
 
     proptest! {
@@ -267,7 +303,7 @@ mod tests {
             let (mut probing, mut probes) = (false, 0u32);
             for (wait_ms, chance) in steps {
                 now += Duration::from_millis(wait_ms);
-                match breaker.admit(now) {
+                match breaker.admit(now, None) {
                     Admission::Go => prop_assert!(false, "it was never answered"),
                     Admission::Probe => {
                         prop_assert!(!probing, "two at once");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::breaker::Who;
 use super::{Flow, TICK, Waiter};
 use crate::sink::{Facts, Guard, Object, PutOutcome, Sink, SinkError};
 
@@ -30,6 +31,7 @@ impl Passage {
         let mut ask = std::pin::pin!(ask);
         loop {
             self.waiter.progress.step();
+            self.flow.signs().step();
             let is_due = tokio::time::Instant::now() >= until;
             tokio::select! {
                 answer = &mut ask => return answer,
@@ -38,8 +40,12 @@ impl Passage {
         }
     }
 
-    async fn pass<T>(&self, ask: impl Future<Output = Result<T, SinkError>>) -> Result<T, SinkError> {
-        let ticket = self.flow.enter(0, &self.waiter).await?;
+    async fn pass<T>(
+        &self,
+        who: Option<Who>,
+        ask: impl Future<Output = Result<T, SinkError>>,
+    ) -> Result<T, SinkError> {
+        let ticket = self.flow.enter(0, who, &self.waiter).await?;
         self.waiter.progress.step();
         let answer = ask.await;
         ticket.settle(self.sink.describe(), answer)
@@ -49,7 +55,7 @@ impl Passage {
 #[async_trait]
 impl Sink for Passage {
     async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
-        let ticket = self.flow.enter(object.bytes.len() as u64, &self.waiter).await?;
+        let ticket = self.flow.enter(object.bytes.len() as u64, Some(Who::about(key)), &self.waiter).await?;
         self.waiter.progress.step();
         let answer = match ticket.pace {
             None => self.sink.put(key, object).await,
@@ -65,11 +71,11 @@ impl Sink for Passage {
     /// What is told without asking anybody passes at once.
     async fn head(&self, key: &str) -> Result<Option<Facts>, SinkError> {
         let look = self.sink.head(key);
-        if self.can_be_read() { self.pass(look).await } else { look.await }
+        if self.can_be_read() { self.pass(Some(Who::about(key)), look).await } else { look.await }
     }
 
     async fn get(&self, key: &str) -> Result<Option<(Facts, Bytes)>, SinkError> {
-        let found = self.pass(self.sink.get(key)).await?;
+        let found = self.pass(Some(Who::about(key)), self.sink.get(key)).await?;
         if let Some((_, bytes)) = &found {
             self.flow.charge(bytes.len() as u64);
         }
@@ -79,11 +85,11 @@ impl Sink for Passage {
     /// As [`Passage::head`].
     async fn list(&self, prefix: &str, from: &str, keys_max: usize) -> Result<Vec<String>, SinkError> {
         let list = self.sink.list(prefix, from, keys_max);
-        if self.can_be_read() { self.pass(list).await } else { list.await }
+        if self.can_be_read() { self.pass(Some(Who::about(prefix)), list).await } else { list.await }
     }
 
     async fn probe(&self) -> Result<Guard, SinkError> {
-        self.pass(self.sink.probe()).await
+        self.pass(None, self.sink.probe()).await
     }
 
     fn can_be_read(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The flow before a sink that is made up, by a clock that only sleeps move.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,6 +20,9 @@ const LIMITS: FlowLimits = FlowLimits {
     requests_per_second_max: None,
     patience: Duration::from_mins(1),
 };
+
+/// The key of an object that no sink here ever takes.
+const POISON: &str = "poison";
 
 type Says = dyn Fn(usize) -> Result<(), SinkError> + Send + Sync;
 
@@ -52,10 +56,10 @@ impl Sink for Scripted {
         (self.says)(number).map(|()| Vec::new())
     }
 
-    /// Takes as long as the bytes may; what would be fatal hangs instead.
-    async fn put(&self, _: &str, object: &Object) -> Result<PutOutcome, SinkError> {
+    /// Takes as long as the bytes may; what would be fatal hangs instead. Over [`POISON`] the sink stumbles.
+    async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
         let number = self.asked.fetch_add(1, Ordering::SeqCst);
-        let says = (self.says)(number);
+        let says = if key == POISON { away() } else { (self.says)(number) };
         if let (Ok(()) | Err(SinkError::Fatal(_)), Some(pace)) = (&says, object.pace) {
             tokio::time::sleep(pace.left_for(object.bytes.len())).await;
         }
@@ -259,6 +263,58 @@ async fn a_stop_ends_all_waiting() {
     assert!(waiter.progress.steps() > 5, "who waits for a limit is no hanging daemon");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_object_that_a_sink_stumbles_over_does_not_keep_others_from_trying_it() {
+    let sink = Scripted::new(|_| Ok(()));
+    let (way, flow) = passage(&sink, LIMITS);
+    for _ in 0..5 {
+        assert!(way.put(POISON, &object(1)).await.is_err());
+    }
+    assert!(flow.closed_for().is_some(), "five in a row");
+    // It comes first whenever there is something to come for.
+    let poison = Arc::clone(&way);
+    let stumbling = tokio::spawn(async move {
+        loop {
+            let error = poison.put(POISON, &object(1)).await.expect_err("it stumbles");
+            let wait =
+                if let SinkError::Later { wait: Some(wait), .. } = error { wait } else { Duration::ZERO };
+            tokio::time::sleep(wait + Duration::from_millis(1)).await;
+        }
+    });
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    for _ in 0..20 {
+        let began = Instant::now();
+        while let Err(error) = way.put("A", &object(1)).await {
+            let SinkError::Later { wait: Some(wait), .. } = error else { panic!("{error:?}") };
+            tokio::time::sleep(wait).await;
+        }
+        assert!(began.elapsed() <= Duration::from_mins(1), "it has the next probe");
+        tokio::time::sleep(Duration::from_secs(100)).await;
+    }
+    stumbling.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_behind_others_lives_as_long_as_they_do() {
+    let sink = Scripted::new(|_| Err(SinkError::Fatal("hangs".into())));
+    let limits = FlowLimits { in_flight_max: 1, bytes_per_second_max: Some(100), ..LIMITS };
+    let flow = Arc::new(Flow::new(limits));
+    let first = Passage::to(sink.clone(), Arc::clone(&flow), Waiter::default());
+    let waiter = Waiter::default();
+    let second = Passage::to(sink, flow, waiter.clone());
+    let mut putting = JoinSet::new();
+    putting.spawn(async move { first.put("A", &object(60_100)).await });
+    tokio::task::yield_now().await;
+    putting.spawn(async move { second.put("B", &object(1)).await });
+    tokio::time::sleep(Duration::from_mins(9)).await;
+    let steps = waiter.progress.steps();
+    assert!((500..=600).contains(&steps), "{steps} signs of life behind one that takes ten minutes");
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    let steps = waiter.progress.steps();
+    tokio::time::sleep(Duration::from_mins(9)).await;
+    assert_eq!(waiter.progress.steps(), steps, "it hangs behind one that hangs");
+}
+
 /// An object of so many bytes.
 fn object(bytes: usize) -> Object {
     let facts = Facts {
@@ -353,7 +409,7 @@ async fn a_body_leaves_evenly_and_whole() {
     let flow = Flow::new(FlowLimits { bytes_per_second_max: Some(1 << 20), ..LIMITS });
     let waiter = Waiter::default();
     let bytes: Bytes = (0..30 << 20).map(|at: u32| at.to_le_bytes()[1]).collect();
-    let ticket = flow.enter(bytes.len() as u64, &waiter).await.unwrap();
+    let ticket = flow.enter(bytes.len() as u64, None, &waiter).await.unwrap();
     let mut body = Box::pin(PacedBody::new(bytes.clone(), ticket.pace.unwrap()));
     assert_eq!(body.size_hint().exact(), Some(30 << 20));
     let (began, mut sent, mut largest_lead) = (Instant::now(), Vec::new(), 0.0_f64);
@@ -369,7 +425,7 @@ async fn a_body_leaves_evenly_and_whole() {
     assert!((28.9..29.2).contains(&took), "30 MiB at 1 MiB/s, the first at once: {took} s");
     drop(ticket);
     let waited = Instant::now();
-    drop(flow.enter(1, &waiter).await.unwrap());
+    drop(flow.enter(1, None, &waiter).await.unwrap());
     assert!(waited.elapsed() < Duration::from_millis(100), "all of it is paid for by now");
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::SemaphorePermit;
 
-use super::breaker::{Admission, Change};
+use super::breaker::{Admission, Change, Who};
 use super::concurrency::Begun;
 use super::rate::Pace;
 use super::{Flow, Inner, Outage};
@@ -28,9 +28,9 @@ pub(super) struct Ticket<'a> {
 
 impl<'a> Ticket<'a> {
     /// Takes leave, if the sink may be asked: as its probe, where it is away.
-    pub(super) fn take(flow: &'a Flow, permit: SemaphorePermit<'a>) -> Option<Self> {
+    pub(super) fn take(flow: &'a Flow, permit: SemaphorePermit<'a>, who: Option<Who>) -> Option<Self> {
         let mut inner = flow.lock();
-        let is_probe = match inner.breaker.admit(super::now()) {
+        let is_probe = match inner.breaker.admit(super::now(), who) {
             Admission::Go => false,
             Admission::Probe => true,
             Admission::Wait(_) | Admission::WaitForProbe => {
@@ -50,6 +50,7 @@ impl<'a> Ticket<'a> {
             return answer;
         }
         self.is_settled = true;
+        self.flow.signs.step();
         let now = super::now();
         let mut inner = self.flow.lock();
         let change = match &answer {

@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::key::KeyTemplate;
 use crate::payload::{Compression, Format};
 use crate::progress::Progress;
-use crate::sink::{Facts, Flows, Guard, Sink};
+use crate::sink::{Facts, Flow, FlowLimits, Guard, Sink};
 use crate::source::csv::{self, CsvSource};
 use crate::source::{Limits, SiteRule, Source, TableShape, TimeReader};
 
@@ -287,7 +287,14 @@ fn uploader(
 ) -> LiveUploader {
     let store = Store::open(&livecosmos_state::Options::default(), state_dir, &table()).unwrap().store;
     let quarantine = Quarantine::open(state_dir, &table()).unwrap();
-    let shared = Shared::new(Flows::default(), 1 << 20, Progress::default());
+    let limits = FlowLimits {
+        in_flight_max: 16,
+        bytes_per_second_max: None,
+        requests_per_second_max: None,
+        patience: Duration::from_mins(1),
+    };
+    let (flow, memory) = (Arc::new(Flow::new(limits)), Arc::new(Memory::new(1 << 20, Vec::new())));
+    let shared = Shared::new(flow, memory, Encoders::default(), Progress::default());
     LiveUploader::new(settings, sink, store, Arc::new(Quiet), quarantine, clock, Stop::default(), shared)
 }
 
