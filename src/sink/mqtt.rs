@@ -200,9 +200,9 @@ impl Client {
         let message = Message { topic: topic.clone(), is_retained, ..Message::default() };
         let pid = link.pid(None, |pid| self.is_reserved(pid));
         let payload = Bytes::from_static(status.as_bytes());
-        let head = wire::publish(self.settings.version, &message, (pid, false), payload.len());
+        let head = wire::publish(self.settings.version, &message, (pid.number, false), payload.len());
         let Ok(head) = head else { return };
-        if let Fate::Answered { code, words } = link.publish(pid, head, payload).await
+        if let Fate::Answered { code, words } = link.publish(&pid, head, payload).await
             && let Err(error) = answer::of_message(&self.place, topic, false, (code, words.as_deref()))
         {
             tracing::warn!("the status cannot be published: {error}");
@@ -311,9 +311,9 @@ impl Sink for MqttSink {
         let link = client.link().await?;
         let again = client.known().numbers.get(key).copied();
         let pid = link.pid(again, |pid| client.is_reserved(pid));
-        let head = client.head(object, pid, again == Some(pid))?;
+        let head = client.head(object, pid.number, again == Some(pid.number))?;
         client.check_size(head.len() + object.bytes.len())?;
-        let fate = link.publish(pid, head, object.bytes.clone()).await;
+        let fate = link.publish(&pid, head, object.bytes.clone()).await;
         let mut known = client.known();
         known.numbers.remove(key);
         match fate {
@@ -333,7 +333,7 @@ impl Sink for MqttSink {
                 if known.numbers.len() >= NUMBERS_MAX {
                     known.numbers.clear();
                 }
-                known.numbers.insert(key.to_owned(), pid);
+                known.numbers.insert(key.to_owned(), pid.number);
                 Err(SinkError::Away(format!("{} has not acknowledged {key}: {why}", client.place)))
             }
         }

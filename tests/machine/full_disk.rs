@@ -218,25 +218,25 @@ fn a_folder_without_room_keeps_no_half_of_an_object_and_goes_on_when_there_is_so
 }
 
 #[test]
-#[ignore = "minutes: make torture"]
+#[ignore = "minutes; part of make torture"]
 fn a_disk_that_is_full_again_and_again_under_the_state_costs_no_row() {
     full_under_the_state(many("LIVECOSMOS_FULL_DISKS", MANY), false);
 }
 
 #[test]
-#[ignore = "minutes: make torture"]
+#[ignore = "minutes; part of make torture"]
 fn a_disk_that_is_full_again_and_again_under_the_quarantine_costs_no_row() {
     full_under_the_state(many("LIVECOSMOS_FULL_DISKS", MANY), true);
 }
 
 #[test]
-#[ignore = "minutes: make torture"]
+#[ignore = "minutes; part of make torture"]
 fn a_disk_that_is_full_again_and_again_under_the_folder_costs_no_row() {
     full_under_the_folder(many("LIVECOSMOS_FULL_DISKS", MANY), false);
 }
 
 #[test]
-#[ignore = "minutes: make torture"]
+#[ignore = "minutes; part of make torture"]
 fn a_disk_that_is_full_again_and_again_under_folder_and_state_costs_no_row() {
     full_under_the_folder(many("LIVECOSMOS_FULL_DISKS", MANY), true);
 }

@@ -120,13 +120,13 @@ fn a_folder_that_loses_its_power_with_the_state_loses_and_doubles_no_row() {
 }
 
 #[test]
-#[ignore = "a minute: make torture"]
+#[ignore = "a minute; part of make torture"]
 fn a_hundred_power_cuts_of_the_state_lose_and_double_no_row() {
     state_alone(many("LIVECOSMOS_POWER_CUTS", MANY));
 }
 
 #[test]
-#[ignore = "a minute: make torture"]
+#[ignore = "a minute; part of make torture"]
 fn a_hundred_power_cuts_of_state_and_folder_lose_and_double_no_row() {
     state_and_objects(many("LIVECOSMOS_POWER_CUTS", MANY));
 }

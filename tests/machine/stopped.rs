@@ -79,7 +79,7 @@ fn a_process_that_stands_still_for_longer_than_every_timeout_goes_on_as_if_nothi
 }
 
 #[test]
-#[ignore = "minutes: make torture"]
+#[ignore = "minutes; part of make torture"]
 fn a_process_that_stands_still_again_and_again_goes_on_as_if_nothing_was() {
     survive_stops(many("LIVECOSMOS_STOPS", MANY));
 }

@@ -4,29 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicI64;
 
-use livecosmos::clock::Clock;
-use livecosmos::payload::{Compression, Format};
-use livecosmos::progress::Progress;
-use livecosmos::quarantine::Quarantine;
-use livecosmos::sink::{Flow, FlowLimits, Sink};
-use livecosmos::source::Source;
-use livecosmos::stop::Stop;
-use livecosmos::uploader::{
-    Encoders, Fallback, LiveUploader, Memory, PassReport, RetryPolicy, Settings, Shared,
-};
-use livecosmos_state::{
-    Chain, ChainName, Commit, CommitError, Cursor, Fill, FillKind, Observer, Options, Store, TableName, Time,
-    Window,
-};
+use livecosmos::uploader::{LiveUploader, PassReport};
+use livecosmos_state::Window;
 
 use crate::kind::{Kind, Late};
 use crate::random::Random;
-use crate::receiver::Receiver;
 use crate::shelf::{Crash, Faults, Files, Shelf, read_folder, shelf, write_folder};
-use crate::table::{Reader, Row, Table, time};
+use crate::table::Table;
+use daemon::Watch;
+
+mod daemon;
+mod events;
 
 const NOW_S: i64 = 1_800_000_000;
 pub(crate) const DAY_S: i64 = 86_400;
@@ -49,51 +39,6 @@ impl Tally {
     pub(crate) fn merge(&mut self, other: &Self) {
         other.0.iter().for_each(|(what, count)| self.add(what, *count));
     }
-}
-
-/// Time goes by, and the clock may be wrong.
-struct Watch {
-    true_s: AtomicI64,
-    wrong_by_s: AtomicI64,
-}
-
-impl Watch {
-    fn go_on(&self, seconds: i64) {
-        self.true_s.fetch_add(seconds, Ordering::Relaxed);
-    }
-
-    fn set_wrong_by(&self, seconds: i64) {
-        self.wrong_by_s.store(seconds, Ordering::Relaxed);
-    }
-
-    fn true_s(&self) -> i64 {
-        self.true_s.load(Ordering::Relaxed)
-    }
-}
-
-impl Clock for Watch {
-    fn now(&self) -> Time {
-        time(self.true_s() + self.wrong_by_s.load(Ordering::Relaxed))
-    }
-
-    fn uptime(&self) -> Duration {
-        Duration::from_secs(self.true_s().unsigned_abs())
-    }
-}
-
-/// Tells the shelf of each commit: a process may stop behind it, and it may come back one day.
-struct Witness {
-    shelf: Arc<Shelf>,
-    state_dir: PathBuf,
-}
-
-impl Observer for Witness {
-    fn committed(&self, _: &Commit) {
-        self.shelf.committed(&self.state_dir);
-    }
-    fn stalled(&self, _: &CommitError, _: u32) {}
-    fn resumed(&self) {}
-    fn failed(&self, _: &CommitError) {}
 }
 
 struct Daemon {
@@ -161,96 +106,6 @@ impl History {
         }
         self.calm_down().await?;
         self.judge()
-    }
-
-    fn rows_appear(&mut self) {
-        let site = usize::try_from(self.random.below(3)).expect("a site");
-        let count = 1 + self.random.below(9);
-        let now_s = self.watch.true_s();
-        // Fresh, late, a backlog, or from the future.
-        let (what, first_s) = match self.random.below(8) {
-            0..=2 => ("fresh rows", now_s - 60 * i64::try_from(count).expect("few")),
-            3 | 4 => ("late rows", now_s - i64::try_from(self.random.below(86_400)).expect("a day")),
-            5 | 6 => {
-                ("old rows", now_s - 3 * DAY_S - i64::try_from(self.random.below(86_400)).expect("a day"))
-            }
-            _ => ("rows from the future", now_s + 3_600),
-        };
-        let newest = self.newest(site);
-        let first_s = match newest {
-            Some(newest) if self.kind.late == Late::None => first_s.max(newest + 60),
-            _ => first_s,
-        };
-        let step_s = if self.random.once_in(3) { 0 } else { 60 };
-        let is_twice = self.random.once_in(4);
-        for n in 0..count {
-            let value = u32::try_from(self.random.below(1 << 20)).expect("20 bits") * 2;
-            let time_s = first_s + step_s * i64::try_from(n).expect("few");
-            for _ in 0..=u8::from(is_twice) {
-                self.next_id += 1;
-                let row = Row { site, time_s, id: self.next_id, value };
-                self.table.0.lock().expect("no reader panics").push(row);
-            }
-        }
-        self.tally.add(what, count * (1 + u64::from(is_twice)));
-        self.say(format!(
-            "{count} {what} of site {site} from {} s on{}",
-            first_s - now_s,
-            if is_twice { ", each twice" } else { "" }
-        ));
-    }
-
-    /// The newest time that the table has of a site.
-    fn newest(&self, site: usize) -> Option<i64> {
-        let rows = self.table.0.lock().expect("no reader panics");
-        rows.iter().filter(|row| row.site == site).map(|row| row.time_s).max()
-    }
-
-    fn a_row_changes(&mut self) {
-        if !self.kind.has_tie {
-            return;
-        }
-        let mut rows = self.table.0.lock().expect("no reader panics");
-        if rows.is_empty() {
-            return;
-        }
-        let at = usize::try_from(self.random.below(rows.len() as u64)).expect("an index");
-        // Odd, and larger each time: no version comes back.
-        rows[at].value += 2 + (1 - rows[at].value % 2);
-        let line = format!("row {} changes to {}", rows[at].id, rows[at].value);
-        self.changed.insert(rows[at].id);
-        drop(rows);
-        self.tally.add("changed rows", 1);
-        self.say(line);
-    }
-
-    fn time_passes(&mut self) {
-        let seconds = i64::try_from(self.random.below(30_000)).expect("some hours");
-        self.watch.go_on(seconds);
-        self.say(format!("{seconds} s pass"));
-    }
-
-    /// By days, back or forth; or right again.
-    fn the_clock_is_set(&mut self) {
-        let days = i64::try_from(self.random.below(21)).expect("some days") - 10;
-        let wrong_by_s = if self.random.once_in(2) { 0 } else { days * DAY_S };
-        self.watch.set_wrong_by(wrong_by_s);
-        self.tally.add("clocks set", 1);
-        self.say(format!("the clock is wrong by {wrong_by_s} s"));
-    }
-
-    fn a_state_is_lost_or_rolled_back(&mut self) {
-        let which = self.draw_daemon(2);
-        self.forget_what_was_tried();
-        let daemon = &self.daemons[which];
-        let at = usize::try_from(self.random.below(daemon.past.len() as u64)).expect("an index");
-        if self.kind.has_receiver && daemon.past[at].is_empty() {
-            return;
-        }
-        let what = if daemon.past[at].is_empty() { "lost states" } else { "old states" };
-        write_folder(&daemon.state_dir, &daemon.past[at]);
-        self.tally.add(what, 1);
-        self.say(format!("daemon {which}: {what}: number {at} of {}", self.daemons[which].past.len()));
     }
 
     async fn a_daemon_runs(&mut self) -> Result<(), String> {
@@ -345,13 +200,6 @@ impl History {
         }
     }
 
-    /// From here on nobody knows of puts that may still arrive: where rows decide keys, they have arrived.
-    fn forget_what_was_tried(&mut self) {
-        if !self.kind.is_decided_by_chain() {
-            self.shelf.all_arrive();
-        }
-    }
-
     /// One pass, the late rows, and the fills that are due. Whether something is left to do at once.
     async fn round(&mut self, uploader: &Arc<LiveUploader>) -> bool {
         let (_, live) = uploader.pass(self.reader(), None).await;
@@ -415,48 +263,6 @@ impl History {
         Ok(())
     }
 
-    /// An operator asks for the rows of a span that the sink does not hold.
-    async fn rows_are_asked_for(&mut self) -> Result<(), String> {
-        let now_s = self.watch.true_s();
-        let ago = |random: &mut Random| {
-            let seconds = i64::try_from(random.below(4 * 86_400)).expect("some days");
-            (!random.once_in(4)).then(|| time(now_s - seconds))
-        };
-        let (one, other) = (ago(&mut self.random), ago(&mut self.random));
-        let window = match (one, other) {
-            (Some(one), Some(other)) => Window { first: Some(one.min(other)), end: Some(one.max(other)) },
-            (first, end) => Window { first, end },
-        };
-        self.ask_for_rows(window).await
-    }
-
-    async fn ask_for_rows(&mut self, window: Window) -> Result<(), String> {
-        // No network keeps a request until an operator asks for what it may have lost.
-        self.shelf.all_arrive();
-        self.shelf.begin(&self.daemons[0].state_dir, Faults::default(), None);
-        let uploader = self.open(0);
-        // As the command does: what open fills send is then no longer missing.
-        for _ in 0..CALM_ROUNDS_MAX {
-            let Some(site) = uploader.next_fill(None, &BTreeSet::new()) else { break };
-            let (_, fill) = uploader.fill(self.reader(), &site).await;
-            self.note(&fill);
-        }
-        for (site, known) in uploader.state().sites {
-            let until = known.live.passed.unwrap_or(known.live.cursor);
-            if until == Cursor::Start {
-                continue;
-            }
-            self.backfills += 1;
-            let chain = ChainName::parse(&format!("backfill-{}", self.backfills)).expect("a name");
-            self.say(format!("rows of site {site} in {window:?} are asked for as {chain}"));
-            let (kind, since, after) = (FillKind::Backfill, self.watch.now(), Cursor::Start);
-            let fill = Fill { kind, since, after, until, window, chain: Chain::new() };
-            uploader.begin_fill(site, chain, fill).await.map_err(|error| error.to_string())?;
-            self.tally.add("backfills", 1);
-        }
-        uploader.close().map_err(|error| error.to_string())
-    }
-
     /// One of the two: the first is drawn as often as all others of `count` but one.
     fn draw_daemon(&mut self, count: u64) -> usize {
         let drawn = usize::from(self.random.below(count) == count - 1);
@@ -470,67 +276,5 @@ impl History {
     fn say(&mut self, line: String) {
         self.log.extend(self.shelf.take_log());
         self.log.push(line);
-    }
-
-    fn reader(&self) -> Box<dyn Source> {
-        let partition = self.kind.template().partition();
-        Box::new(Reader::new(&self.table, self.kind.batch_rows_max, partition, self.kind.has_tie))
-    }
-
-    fn open(&self, which: usize) -> Arc<LiveUploader> {
-        let table = TableName::parse("T").expect("a table name");
-        let dir = &self.daemons[which].state_dir;
-        let store = Store::open(&Options::default(), dir, &table).expect("a state that is whole").store;
-        let quarantine = Quarantine::open(dir, &table).expect("no quarantine yet");
-        let limits = FlowLimits {
-            in_flight_max: 16,
-            bytes_per_second_max: None,
-            requests_per_second_max: None,
-            patience: Duration::from_mins(1),
-        };
-        let (flow, memory) = (Arc::new(Flow::new(limits)), Arc::new(Memory::new(1 << 24, Vec::new())));
-        let shared = Shared::new(flow, memory, Encoders::default(), Progress::default());
-        let clock: Arc<dyn Clock> = self.watch.clone();
-        let witness = Arc::new(Witness { shelf: self.shelf.clone(), state_dir: dir.clone() });
-        let sink: Arc<dyn Sink> = if self.kind.has_receiver {
-            Arc::new(Receiver::before(self.shelf.clone()))
-        } else {
-            self.shelf.clone()
-        };
-        let settings = self.settings(table);
-        Arc::new(LiveUploader::new(
-            settings,
-            sink,
-            store,
-            witness,
-            quarantine,
-            clock,
-            Stop::default(),
-            shared,
-        ))
-    }
-
-    fn settings(&self, table: TableName) -> Settings {
-        let wait = Duration::from_micros(1);
-        Settings {
-            table,
-            source_id: "model".into(),
-            key: self.kind.template(),
-            format: Format::Ndjson,
-            compression: Compression::None,
-            config_digest: "0".into(),
-            fallback: Fallback::All,
-            time_column: "TIME".into(),
-            tie_column: self.kind.has_tie.then(|| "ID".into()),
-            lookback: self.kind.lookback,
-            catch_up_after_s: self.kind.catches_up.then_some(CATCH_UP_AFTER_S),
-            commit_patience: None,
-            retry: RetryPolicy {
-                wait_min: wait,
-                wait_max: wait,
-                wait_total_max: 3 * wait,
-                begun_within: Duration::MAX,
-            },
-        }
     }
 }

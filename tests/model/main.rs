@@ -121,7 +121,7 @@ fn each_row_is_stored_once_in_every_history() {
 }
 
 #[test]
-#[ignore = "minutes: make torture"]
+#[ignore = "minutes; part of make torture"]
 fn each_row_is_stored_once_in_a_hundred_thousand_histories() {
     play(seed(), number("LIVECOSMOS_HISTORIES").unwrap_or(MANY));
 }

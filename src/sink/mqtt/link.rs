@@ -1,6 +1,6 @@
 //! One connection to a broker: messages out, acknowledgements in, until it breaks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -63,6 +63,8 @@ struct Post {
 #[derive(Debug, Default)]
 struct Desk {
     waiting: BTreeMap<u16, Waiting>,
+    /// Numbers of messages that are on their way, or about to be.
+    given: BTreeSet<u16>,
     last_pid: u16,
     is_ping_out: bool,
     broken: Option<String>,
@@ -72,10 +74,27 @@ struct Desk {
 }
 
 impl Desk {
+    fn is_free(&self, pid: u16) -> bool {
+        !self.waiting.contains_key(&pid) && !self.given.contains(&pid)
+    }
+
     /// Notes a ping. Whether the one before was not answered, though no message was on its way: behind one, a
     /// ping waits as long as the network is slow, and each message has a limit of its own.
     fn is_silent(&mut self) -> bool {
         std::mem::replace(&mut self.is_ping_out, true) && self.waiting.is_empty()
+    }
+}
+
+/// The number of a message; free for others when dropped.
+#[derive(Debug)]
+pub(super) struct Pid {
+    pub(super) number: u16,
+    post: Arc<Post>,
+}
+
+impl Drop for Pid {
+    fn drop(&mut self) {
+        self.post.desk().given.remove(&self.number);
     }
 }
 
@@ -130,25 +149,26 @@ impl Link {
         }
     }
 
-    /// A number for a message; `again` if that is free.
-    pub(super) fn pid(&self, again: Option<u16>, reserved: impl Fn(u16) -> bool) -> u16 {
+    /// A number for a message, which no other message has for as long as this one is on its way; `again` if that is
+    /// free.
+    pub(super) fn pid(&self, again: Option<u16>, reserved: impl Fn(u16) -> bool) -> Pid {
         let mut desk = self.post.desk();
-        if let Some(pid) = again.filter(|pid| !desk.waiting.contains_key(pid)) {
-            return pid;
-        }
-        let mut pid = desk.last_pid;
+        let mut number = again.filter(|pid| desk.is_free(*pid));
         for _ in 0..=u16::MAX {
-            pid = pid.checked_add(1).unwrap_or(1);
-            if !desk.waiting.contains_key(&pid) && !reserved(pid) {
+            if number.is_some() {
                 break;
             }
+            desk.last_pid = desk.last_pid.checked_add(1).unwrap_or(1);
+            number = Some(desk.last_pid).filter(|pid| desk.is_free(*pid) && !reserved(*pid));
         }
-        desk.last_pid = pid;
-        pid
+        // There are many times as many numbers as messages on their way, and as any that are reserved.
+        let number = number.unwrap_or(desk.last_pid);
+        desk.given.insert(number);
+        Pid { number, post: Arc::clone(&self.post) }
     }
 
     /// Sends a message whose number is `pid`, and waits for what comes of it.
-    pub(super) async fn publish(&self, pid: u16, head: Vec<u8>, payload: Bytes) -> Fate {
+    pub(super) async fn publish(&self, pid: &Pid, head: Vec<u8>, payload: Bytes) -> Fate {
         let Ok(_turn) = self.window.acquire().await else { return self.unknown() };
         let bytes = head.len() + payload.len();
         let upload = Duration::from_secs(payload.len() as u64 / BYTES_PER_S_MIN);
@@ -158,7 +178,7 @@ impl Link {
             if let Some(why) = &desk.broken {
                 return Fate::Unknown(why.clone());
             }
-            desk.waiting.insert(pid, Waiting { fate: sender, bytes });
+            desk.waiting.insert(pid.number, Waiting { fate: sender, bytes });
         }
         let (written, is_written) = oneshot::channel();
         let frame = Frame { head, payload, written, is_last: false };
@@ -299,4 +319,33 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), head: &[u8], payload: &[u
     writer.write_all(head).await?;
     writer.write_all(payload).await?;
     writer.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_two_messages_that_are_on_their_way_have_one_number() {
+        let (ours, _theirs) = tokio::io::duplex(1024);
+        let broker = Broker {
+            has_session: false,
+            packet_bytes_max: None,
+            receive_max: u16::MAX,
+            has_qos_1: true,
+            is_retaining: true,
+            keep_alive_s: None,
+        };
+        let minute = Duration::from_mins(1);
+        let link = Link::new(Box::new(ours), broker, Version::V5, (minute, minute));
+        let first = link.pid(None, |_| false);
+        // As many as go once around.
+        for _ in 0..=u16::MAX {
+            let other = link.pid(Some(first.number), |pid| pid == 7);
+            assert!(![0, 7, first.number].contains(&other.number), "{}", other.number);
+        }
+        let number = first.number;
+        drop(first);
+        assert_eq!(link.pid(Some(number), |_| true).number, number, "its own again");
+    }
 }

@@ -276,6 +276,8 @@ fn incoming_v5(packet: v5::Packet) -> Incoming {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -329,6 +331,26 @@ mod tests {
                 let mut reader = bytes;
                 assert!(read(version, &mut reader).await.is_err(), "{bytes:?}");
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        /// Seeds are printed by proptest where it fails.
+        #[test]
+        fn whatever_a_broker_sends_is_an_answer_or_no_mqtt(
+            head in prop::sample::select(vec![0x20u8, 0x30, 0x32, 0x40, 0x90, 0xd0, 0xe0, 0xf0, 0x00]),
+            body in prop::collection::vec(prop_oneof![0u8..4, any::<u8>()], 0..90),
+            is_v5 in any::<bool>(),
+        ) {
+            let version = if is_v5 { Version::V5 } else { Version::V311 };
+            let length = u8::try_from(body.len()).unwrap();
+            let mut packet = vec![head, length];
+            packet.extend(body);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let mut reader = packet.as_slice();
+            let answer = runtime.block_on(read(version, &mut reader));
+            prop_assert!(reader.is_empty(), "it is read to its end, and no further: {answer:?}");
         }
     }
 }
