@@ -16,6 +16,8 @@ mod folder;
 mod kept;
 #[path = "sinks/matrix.rs"]
 mod matrix;
+#[path = "sinks/noticed.rs"]
+mod noticed;
 #[path = "sinks/objects.rs"]
 mod objects;
 #[path = "sinks/parts.rs"]

@@ -30,7 +30,7 @@ use object_store::path::Path;
 use object_store::{Attributes, GetOptions, GetResult, ObjectStore, PutMode, PutOptions};
 
 use super::settings::Reach;
-use super::{Facts, Guard, Object, Pace, PutOutcome, Sink, SinkError, key};
+use super::{Facts, Guard, Object, Pace, Probed, PutOutcome, Sink, SinkError, key};
 use client::Paced;
 use labels::Labels;
 use place::{Place, Right};
@@ -225,14 +225,14 @@ impl Sink for CloudSink {
 
     /// Lists before it writes: so a bucket that does not exist, and a right that is missing, are told apart from
     /// an object that is absent.
-    async fn probe(&self) -> Result<Guard, SinkError> {
+    async fn probe(&self) -> Result<Probed, SinkError> {
         self.list("", "", 1).await?;
         let try_it = || self.send(key::PROBE, Bytes::from_static(key::PROBE_BYTES), Attributes::new(), None);
         // The first may have been there since an earlier start; the second must find something.
         let guarded = try_it().await? == PutOutcome::Exists || try_it().await? == PutOutcome::Exists;
         self.look_first.store(!guarded, Ordering::Relaxed);
         self.lists_from.store(self.finds_probe_from_below().await?, Ordering::Relaxed);
-        Ok(if guarded { Guard::CreateIfAbsent } else { Guard::LookFirst })
+        Ok(if guarded { Guard::CreateIfAbsent } else { Guard::LookFirst }.into())
     }
 
     fn describe(&self) -> &str {

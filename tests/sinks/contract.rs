@@ -36,7 +36,7 @@ type Opening<'a> = Pin<Box<dyn Future<Output = Arc<dyn Sink>> + 'a>>;
 impl Subject<'_> {
     async fn probed(&self, place: &str) -> Arc<dyn Sink> {
         let sink = (self.open)(place).await;
-        assert_eq!(sink.probe().await.expect("it can be probed"), self.guard);
+        assert_eq!(sink.probe().await.expect("it can be probed"), self.guard.into());
         sink
     }
 
@@ -146,7 +146,7 @@ impl Subject<'_> {
     async fn a_probe_changes_nothing_that_is_seen(&self) {
         let sink = self.probed("probe").await;
         sink.put(&key(0), &object(0, "x")).await.expect("stored");
-        assert_eq!(sink.probe().await.expect("probed again"), self.guard);
+        assert_eq!(sink.probe().await.expect("probed again"), self.guard.into());
         assert_eq!(sink.list("", "", 9).await.expect("listed"), [key(0)]);
         assert_eq!(sink.head(&key(0)).await.expect("looked at"), Some(facts(0)));
         assert_eq!(sink.put(&key(0), &object(1, "y")).await.expect("answered"), PutOutcome::Exists);

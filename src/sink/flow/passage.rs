@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{Flow, TICK, Waiter};
-use crate::sink::{Facts, Guard, Object, PutOutcome, Sink, SinkError};
+use crate::sink::{Facts, Object, Probed, PutOutcome, Sink, SinkError};
 
 /// Lets each request to a sink pass its [`Flow`].
 pub struct Passage {
@@ -82,7 +82,7 @@ impl Sink for Passage {
         if self.can_be_read() { self.pass(list).await } else { list.await }
     }
 
-    async fn probe(&self) -> Result<Guard, SinkError> {
+    async fn probe(&self) -> Result<Probed, SinkError> {
         self.pass(self.sink.probe()).await
     }
 

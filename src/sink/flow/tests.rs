@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::*;
-use crate::sink::{Contents, Facts, Guard, Object, PutOutcome, Sink};
+use crate::sink::{Contents, Facts, Guard, Object, Probed, PutOutcome, Sink};
 
 const LIMITS: FlowLimits = FlowLimits {
     in_flight_max: 16,
@@ -73,8 +73,8 @@ impl Sink for Scripted {
         Ok(None)
     }
 
-    async fn probe(&self) -> Result<Guard, SinkError> {
-        Ok(Guard::CreateIfAbsent)
+    async fn probe(&self) -> Result<Probed, SinkError> {
+        Ok(Guard::CreateIfAbsent.into())
     }
 
     #[expect(clippy::unnecessary_literal_bound, reason = "the signature is the trait's")]

@@ -25,7 +25,7 @@ use super::error::{is_damage, status};
 use super::paced::Paced;
 use super::rights::Right;
 use crate::base64;
-use crate::sink::key::{PROBE, PROBE_BYTES};
+use crate::sink::key::PROBE_BYTES;
 use crate::sink::{Object, Pace, PutOutcome, SinkError};
 
 /// S3 takes no smaller one, but for the last.
@@ -114,7 +114,7 @@ impl S3Sink {
 
     /// Whether the server leaves an object that is there alone when parts are put together under its key.
     async fn try_parts(&self) -> Result<bool, SinkError> {
-        let key = format!("{}{PROBE}", self.prefix);
+        let key = format!("{}{}", self.prefix, self.keeping.probe_key());
         self.end_uploads_of(&key).await?;
         // As in `probe`: the first may be the one that makes it.
         let is_guarded = self.is_left_alone(&key).await? || self.is_left_alone(&key).await?;
@@ -141,14 +141,8 @@ impl S3Sink {
     }
 
     async fn begin(&self, key: &str, object: Option<&Object>) -> Result<Upload, SinkError> {
-        let request = self
-            .client
-            .create_multipart_upload()
-            .bucket(&self.bucket)
-            .set_request_payer(self.payer.clone())
-            .set_expected_bucket_owner(self.owner.clone())
-            .key(key)
-            .set_checksum_algorithm(self.checksum.clone());
+        let request =
+            ask!(self, create_multipart_upload).key(key).set_checksum_algorithm(self.checksum.clone());
         let mut request = self.keeping.ask_in_parts(request, self.clock.now());
         if let Some(object) = object {
             request = request
@@ -166,15 +160,7 @@ impl S3Sink {
     /// Ends what was begun of this key before, by a run that was killed. Another daemon whose upload this
     /// ends finds out by its next part, and tries again.
     async fn end_uploads_of(&self, key: &str) -> Result<(), SinkError> {
-        let listed = self
-            .client
-            .list_multipart_uploads()
-            .bucket(&self.bucket)
-            .set_request_payer(self.payer.clone())
-            .set_expected_bucket_owner(self.owner.clone())
-            .prefix(key)
-            .send()
-            .await;
+        let listed = ask!(self, list_multipart_uploads).prefix(key).send().await;
         let listed = match listed {
             Ok(listed) => listed,
             // They may stay: a rule of the bucket ends them too. docs/s3.md tells of the right and the rule.
@@ -223,12 +209,7 @@ impl S3Sink {
     ) -> Result<(), SinkError> {
         let paced = pace.map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
         let patience = Config::builder().timeout_config(self.timeouts.of_put(bytes.len(), paced));
-        let request = self
-            .client
-            .upload_part()
-            .bucket(&self.bucket)
-            .set_request_payer(self.payer.clone())
-            .set_expected_bucket_owner(self.owner.clone())
+        let request = ask!(self, upload_part)
             .key(&upload.key)
             .upload_id(&upload.id)
             .part_number(number)
@@ -260,12 +241,7 @@ impl S3Sink {
     async fn put_together(&self, upload: &Upload, bytes: &Bytes) -> Result<PutOutcome, SinkError> {
         let whole = (self.checksum == Some(ChecksumAlgorithm::Crc64Nvme)).then(|| crc64nvme(bytes));
         let parts = upload.lock().values().cloned().collect();
-        let request = self
-            .client
-            .complete_multipart_upload()
-            .bucket(&self.bucket)
-            .set_request_payer(self.payer.clone())
-            .set_expected_bucket_owner(self.owner.clone())
+        let request = ask!(self, complete_multipart_upload)
             .key(&upload.key)
             .upload_id(&upload.id)
             .if_none_match("*")
@@ -301,16 +277,7 @@ impl S3Sink {
     /// Lets the server forget its parts. Where that fails they stay for the next upload of this key to end, or
     /// for a rule of the bucket.
     async fn end(&self, upload: &Upload) {
-        let ended = self
-            .client
-            .abort_multipart_upload()
-            .bucket(&self.bucket)
-            .set_request_payer(self.payer.clone())
-            .set_expected_bucket_owner(self.owner.clone())
-            .key(&upload.key)
-            .upload_id(&upload.id)
-            .send()
-            .await;
+        let ended = ask!(self, abort_multipart_upload).key(&upload.key).upload_id(&upload.id).send().await;
         if let Err(error) = ended.map_err(|error| self.explain(upload, &error)) {
             tracing::debug!(key = upload.key, %error, "parts of an object are left");
         }
