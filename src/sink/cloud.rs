@@ -103,7 +103,7 @@ impl CloudSink {
         let path = self.path(key)?;
         let mut options = PutOptions { mode: PutMode::Create, attributes, ..PutOptions::default() };
         let upload = Duration::from_secs(bytes.len() as u64 / BYTES_PER_S_MIN);
-        let paced = pace.map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
+        let paced = pace.as_ref().map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
         if let Some(pace) = pace {
             options.extensions.insert(Paced { bytes: bytes.clone(), pace });
         }
@@ -161,7 +161,7 @@ impl Sink for CloudSink {
         if self.look_first.load(Ordering::Relaxed) && self.find(key, true).await?.is_some() {
             return Ok(PutOutcome::Exists);
         }
-        self.send(key, object.bytes.clone(), self.labels.write(object), object.pace).await
+        self.send(key, object.bytes.clone(), self.labels.write(object), object.pace.clone()).await
     }
 
     /// A bucket that does not exist may look like an absent object here; [`Sink::probe`] tells.

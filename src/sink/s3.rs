@@ -146,7 +146,7 @@ impl S3Sink {
         request: PutObjectFluentBuilder,
         pace: Option<Pace>,
     ) -> Result<PutOutcome, SinkError> {
-        let paced = pace.map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
+        let paced = pace.as_ref().map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
         let patience = Config::builder().timeout_config(self.timeouts.of_put(bytes.len(), paced));
         let request = request.customize().interceptor(Echo::default()).config_override(patience);
         let request = match pace {
@@ -189,7 +189,7 @@ impl Sink for S3Sink {
             .content_type(object.content_type)
             .set_content_encoding(object.content_encoding.map(str::to_owned))
             .set_metadata(Some(object.facts.to_metadata().into_iter().collect()));
-        self.send(key, object.bytes.clone(), request, object.pace).await
+        self.send(key, object.bytes.clone(), request, object.pace.clone()).await
     }
 
     /// A bucket that does not exist looks like an absent object here; [`Sink::probe`] tells.

@@ -51,12 +51,14 @@ impl Sink for Passage {
     async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
         let ticket = self.flow.enter(object.bytes.len() as u64, &self.waiter).await?;
         self.waiter.progress.step();
-        let answer = match ticket.pace {
+        let answer = match &ticket.pace {
             None => self.sink.put(key, object).await,
             Some(pace) => {
                 let takes = pace.left_for(object.bytes.len());
-                let object = Object { pace: Some(pace), ..object.clone() };
-                self.alive_for(takes, self.sink.put(key, &object)).await
+                let object = Object { pace: Some(pace.clone()), ..object.clone() };
+                let answer = self.alive_for(takes, self.sink.put(key, &object)).await;
+                self.flow.take_back(pace);
+                answer
             }
         };
         ticket.settle(self.sink.describe(), answer)

@@ -97,10 +97,10 @@ impl Client {
         };
         let upload = Duration::from_secs(object.bytes.len() as u64 / BYTES_PER_S_MIN);
         let request = request.headers(headers(object));
-        let (request, paced) = match object.pace {
+        let (request, paced) = match &object.pace {
             None => (request.body(object.bytes.clone()), Duration::ZERO),
             Some(pace) => {
-                let body = PacedBody::new(object.bytes.clone(), pace);
+                let body = PacedBody::new(object.bytes.clone(), pace.clone());
                 let takes = pace.left_for(object.bytes.len());
                 (request.body(Body::wrap(body)), takes)
             }
