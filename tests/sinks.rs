@@ -24,5 +24,7 @@ mod objects;
 mod parts;
 #[path = "sinks/reached.rs"]
 mod reached;
+#[path = "sinks/rights.rs"]
+mod rights;
 #[path = "sinks/stdout.rs"]
 mod stdout;

@@ -117,7 +117,7 @@ async fn every_request_says_who_pays_and_whose_the_bucket_must_be() {
     sink.list("", "", 1).await.expect("listed");
     let sent = sent.lock().expect("no rule panics");
     let methods: Vec<&str> = sent.iter().map(|(method, _)| method.as_str()).collect();
-    assert_eq!(methods, ["GET", "PUT", "PUT", "PUT", "HEAD", "GET", "GET"]);
+    assert_eq!(methods, ["GET", "PUT", "PUT", "HEAD", "PUT", "HEAD", "GET", "GET"]);
     for (method, headers) in sent.iter() {
         let said = |name: &str| headers.get(name).map(String::as_str);
         assert_eq!(said("x-amz-request-payer"), Some("requester"), "{method}");

@@ -157,7 +157,9 @@ async fn what_the_credentials_may_not_see_is_asked_for_then_said_to_be_unknown_a
     }
     let nothing = probed(&server_with(&[], DENIED, DENIED)).await.expect("nothing is known to be dropped");
     assert_eq!(nothing.notices.len(), 1, "{:?}", nothing.notices);
-    assert!(nothing.notices[0].contains("is not known") && nothing.notices[0].contains("s3:GetObject"));
+    assert!(
+        nothing.notices[0].contains("could not be looked at") && nothing.notices[0].contains("s3:GetObject")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use std::error::Error;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::types::{self, ServerSideEncryption};
 
 use super::S3Sink;
 use super::error::status;
@@ -33,24 +34,17 @@ enum Look<T> {
 }
 
 impl S3Sink {
-    /// Looks at the probe's object, and says what it does not keep that each put asks for.
+    /// Looks at the probe's object, as after a crash at any other, and says what it does not keep that each put asks
+    /// for.
     ///
     /// # Errors
     /// [`SinkError::Fatal`] where that is encryption or a lock.
     pub(super) async fn not_kept(&self, full: &str) -> Result<Vec<String>, SinkError> {
-        if self.keeping == Keeping::default() {
-            return Ok(Vec::new());
-        }
-        let found = match self.head_request(full).send().await {
+        let found = match self.found(full).await? {
             Ok(found) => found,
-            Err(error) => match self.place.explain(&format!("look at '{full}'"), Right::Read, &error) {
-                SinkError::Denied(why) => {
-                    return Ok(vec![format!(
-                        "whether the server keeps what is asked for is not known: {why}"
-                    )]);
-                }
-                error => return Err(error),
-            },
+            Err(why) => {
+                return Ok(vec![format!("what became of a put could not be looked at: {why}")]);
+            }
         };
         let Keeping { encryption, storage_class, tags, lock } = &self.keeping;
         let mut fatal: Vec<Loss> =
@@ -71,6 +65,24 @@ impl S3Sink {
             return Err(SinkError::Fatal(why.join("; and ")));
         }
         Ok(borne.iter().map(|loss| self.words(loss, full)).collect())
+    }
+
+    /// What the server says of the object, or why that cannot be seen.
+    async fn found(&self, full: &str) -> Result<Result<HeadObjectOutput, String>, SinkError> {
+        let error = match self.head_request(full).send().await {
+            Ok(found) => return Ok(Ok(found)),
+            Err(error) => error,
+        };
+        if status(&error) == Some(404) {
+            let place = &self.place;
+            return Ok(Err(format!(
+                "{place} says that '{full}' is taken, and that it is not there; check what stands before the server"
+            )));
+        }
+        match self.place.explain(&format!("look at '{full}'"), Right::Read, &error) {
+            SinkError::Denied(why) | SinkError::Refused(why) => Ok(Err(why)),
+            error => Err(error),
+        }
     }
 
     /// The mode of its lock. An answer to HEAD leaves it out also where it may not be seen.
@@ -138,7 +150,7 @@ impl S3Sink {
 }
 
 fn not_encrypted(asked: &Encryption, found: &HeadObjectOutput) -> Option<Loss> {
-    let by = found.server_side_encryption().map(|by| by.as_str());
+    let by = found.server_side_encryption().map(ServerSideEncryption::as_str);
     let key = found.ssekms_key_id();
     let (name, is_kept) = match asked {
         // What the bucket encrypts better than asked is encrypted.
@@ -165,7 +177,7 @@ fn is_same_key(asked: &str, told: &str) -> bool {
 
 /// A rule of the bucket may have moved it on since, and moves nothing into the usual class.
 fn not_classed(StorageClass(asked): &StorageClass, found: &HeadObjectOutput) -> Option<Loss> {
-    let class = found.storage_class().map_or(USUAL_CLASS, |class| class.as_str());
+    let class = found.storage_class().map_or(USUAL_CLASS, types::StorageClass::as_str);
     let is_dropped = class == USUAL_CLASS && asked != USUAL_CLASS;
     is_dropped.then(|| Loss::Dropped {
         option: format!("storage_class = \"{asked}\""),
@@ -204,8 +216,6 @@ fn not_tagged(asked: usize, told: &Look<usize>) -> Option<Loss> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_s3::types::{self, ServerSideEncryption};
-
     use super::*;
 
     fn encrypted(by: Option<&str>, key: Option<&str>) -> HeadObjectOutput {
