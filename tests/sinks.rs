@@ -10,6 +10,8 @@ mod bucket;
 mod clouds;
 #[path = "sinks/contract.rs"]
 mod contract;
+#[path = "sinks/credentials.rs"]
+mod credentials;
 #[path = "sinks/folder.rs"]
 mod folder;
 #[path = "sinks/kept.rs"]

@@ -29,6 +29,7 @@ mod kept;
 mod paced;
 mod parts;
 mod rights;
+mod steady;
 mod trust;
 
 use std::collections::HashMap;
@@ -107,7 +108,7 @@ impl S3Sink {
         loader: ConfigLoader,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SinkError> {
-        let connected = client::connect(settings, loader).await?;
+        let connected = client::connect(settings, loader, Arc::clone(&clock)).await?;
         let slash = if settings.prefix.is_empty() { "" } else { "/" };
         Ok(Self {
             client: connected.client,
