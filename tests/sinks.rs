@@ -26,7 +26,11 @@ mod objects;
 mod parts;
 #[path = "sinks/reached.rs"]
 mod reached;
+#[path = "sinks/receivers.rs"]
+mod receivers;
 #[path = "sinks/rights.rs"]
 mod rights;
 #[path = "sinks/stdout.rs"]
 mod stdout;
+#[path = "sinks/subjects.rs"]
+mod subjects;
