@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::key::KeyTemplate;
 use crate::payload::Format;
 use crate::sink::mqtt::{FactsIn, MqttSink};
-use crate::sink::{self, Guard, Settings, Sink as _, SinkError};
+use crate::sink::{self, Guard, Probed, Settings, Sink as _, SinkError};
 use crate::source::Plan;
 
 /// Version of the JSON below.
@@ -129,7 +129,7 @@ fn check_source(table: &TableConfig) -> Vec<Finding> {
 
 async fn check_sink(settings: &Settings) -> Vec<Finding> {
     match probe(settings).await {
-        Ok((place, guard)) => {
+        Ok((place, Probed { guard, notices })) => {
             let promise = match (settings, guard) {
                 (Settings::Memory, _) => "none: what is stored is gone when the process ends",
                 (Settings::Stdout, _) => "every row at least once: what is written counts as stored",
@@ -144,22 +144,25 @@ async fn check_sink(settings: &Settings) -> Vec<Finding> {
                     "every row once if the receiver honours Idempotency-Key (docs/http-endpoint.md), else at least once"
                 }
             };
-            vec![Finding::good("sink", place), Finding::good("promise", promise)]
+            let found = [Finding::good("sink", place), Finding::good("promise", promise)];
+            let notices =
+                notices.into_iter().map(|notice| Finding::good("kept", format!("warning: {notice}")));
+            found.into_iter().chain(notices).collect()
         }
         Err(error) => vec![Finding::bad("sink", Exit::from(&error), &error)],
     }
 }
 
-async fn probe(settings: &Settings) -> Result<(String, Guard), SinkError> {
+async fn probe(settings: &Settings) -> Result<(String, Probed), SinkError> {
     if let Settings::Mqtt(settings) = settings {
         let sink = MqttSink::open(&settings.for_check())?;
         let found = sink.look().await?;
         sink.close().await;
-        return Ok((found, Guard::Receiver));
+        return Ok((found, Guard::Receiver.into()));
     }
     let sink = sink::open(settings).await?;
-    let guard = sink.probe().await?;
-    Ok((sink.describe().to_owned(), guard))
+    let probed = sink.probe().await?;
+    Ok((sink.describe().to_owned(), probed))
 }
 
 fn mqtt_promise(facts: FactsIn) -> &'static str {

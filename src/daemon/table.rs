@@ -281,9 +281,9 @@ async fn open_sink(
 ) -> Result<Arc<dyn Sink>, Failure> {
     let sink = Passage::to(sink::open(&config.sink).await?, Arc::clone(flow), waiter.clone());
     let policy = if options.once { RETRY_ONCE } else { RETRY_FOREVER };
-    let guard = loop {
+    let probed = loop {
         match settle(&policy, &waiter.stop, || sink.probe()).await {
-            Ok(guard) => break guard,
+            Ok(probed) => break probed,
             // That it is away was told when it was noticed.
             Err(SiteError::Sink(SinkError::Later { wait: Some(wait), .. })) if !options.once => {
                 idle(wait, &waiter.progress, &waiter.stop).await;
@@ -296,7 +296,10 @@ async fn open_sink(
             Err(error) => return Err(Failure::new(Exit::Done, error)),
         }
     };
-    if guard == Guard::LookFirst {
+    for notice in &probed.notices {
+        tracing::warn!(table = %config.table, sink = sink.describe(), "{notice}");
+    }
+    if probed.guard == Guard::LookFirst {
         tracing::warn!(table = %config.table, sink = sink.describe(),
             "this server ignores create-if-absent: it is asked before each put, but two simultaneous writers are not excluded");
     }

@@ -30,7 +30,7 @@ use object_store::path::Path;
 use object_store::{Attributes, GetOptions, GetResult, ObjectStore, PutMode, PutOptions};
 
 use super::settings::Reach;
-use super::{Facts, Guard, Object, Pace, PutOutcome, Sink, SinkError, key};
+use super::{Facts, Guard, Object, Pace, Probed, PutOutcome, Sink, SinkError, key};
 use client::Paced;
 use labels::Labels;
 use place::{Place, Right};
@@ -103,7 +103,7 @@ impl CloudSink {
         let path = self.path(key)?;
         let mut options = PutOptions { mode: PutMode::Create, attributes, ..PutOptions::default() };
         let upload = Duration::from_secs(bytes.len() as u64 / BYTES_PER_S_MIN);
-        let paced = pace.map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
+        let paced = pace.as_ref().map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
         if let Some(pace) = pace {
             options.extensions.insert(Paced { bytes: bytes.clone(), pace });
         }
@@ -161,7 +161,7 @@ impl Sink for CloudSink {
         if self.look_first.load(Ordering::Relaxed) && self.find(key, true).await?.is_some() {
             return Ok(PutOutcome::Exists);
         }
-        self.send(key, object.bytes.clone(), self.labels.write(object), object.pace).await
+        self.send(key, object.bytes.clone(), self.labels.write(object), object.pace.clone()).await
     }
 
     /// A bucket that does not exist may look like an absent object here; [`Sink::probe`] tells.
@@ -225,14 +225,14 @@ impl Sink for CloudSink {
 
     /// Lists before it writes: so a bucket that does not exist, and a right that is missing, are told apart from
     /// an object that is absent.
-    async fn probe(&self) -> Result<Guard, SinkError> {
+    async fn probe(&self) -> Result<Probed, SinkError> {
         self.list("", "", 1).await?;
         let try_it = || self.send(key::PROBE, Bytes::from_static(key::PROBE_BYTES), Attributes::new(), None);
         // The first may have been there since an earlier start; the second must find something.
         let guarded = try_it().await? == PutOutcome::Exists || try_it().await? == PutOutcome::Exists;
         self.look_first.store(!guarded, Ordering::Relaxed);
         self.lists_from.store(self.finds_probe_from_below().await?, Ordering::Relaxed);
-        Ok(if guarded { Guard::CreateIfAbsent } else { Guard::LookFirst })
+        Ok(if guarded { Guard::CreateIfAbsent } else { Guard::LookFirst }.into())
     }
 
     fn describe(&self) -> &str {

@@ -237,7 +237,7 @@ impl Flow {
             let mut inner = self.lock();
             let begin = inner.requests.as_mut().map_or(now, |rate| rate.take(now, 1.0).begin);
             let pace = inner.bytes.as_mut().map(|rate| rate.take(begin, as_f64(bytes)));
-            let begin = pace.map_or(begin, |pace| pace.begin);
+            let begin = pace.as_ref().map_or(begin, |pace| pace.begin);
             inner.figures.waited += begin.saturating_duration_since(now);
             (begin, pace)
         };
@@ -271,6 +271,13 @@ impl Flow {
     fn charge(&self, bytes: u64) {
         if let Some(rate) = &mut self.lock().bytes {
             rate.take(now(), as_f64(bytes));
+        }
+    }
+
+    /// Takes back what a put was given and did not send.
+    fn take_back(&self, pace: &Pace) {
+        if let Some(rate) = &mut self.lock().bytes {
+            rate.take_back(pace);
         }
     }
 

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::StatusCode;
 
-use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
+use super::{Facts, Guard, Object, Probed, PutOutcome, Sink, SinkError, key};
 use answer::{Answer, Verdict};
 use client::Client;
 pub use settings::{HttpSettings, Login, Method};
@@ -91,12 +91,12 @@ impl Sink for HttpSink {
     }
 
     /// Asks with HEAD, whatever the answer, unless it refuses us: nothing is stored to find out.
-    async fn probe(&self) -> Result<Guard, SinkError> {
+    async fn probe(&self) -> Result<Probed, SinkError> {
         let answer = self.client.look().await?;
         // Some servers forbid a method that they do not know.
         match answer.denial(self.describe()).filter(|_| answer.status != StatusCode::FORBIDDEN) {
             Some(error) => Err(error),
-            None => Ok(Guard::Receiver),
+            None => Ok(Guard::Receiver.into()),
         }
     }
 

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
+use super::{Facts, Guard, Object, Probed, PutOutcome, Sink, SinkError, key};
 use claim::Claim;
 use publish::Folder;
 
@@ -96,12 +96,12 @@ impl Sink for LocalSink {
     }
 
     /// Creates the folder where only it is missing, and clears what killed processes left behind.
-    async fn probe(&self) -> Result<Guard, SinkError> {
+    async fn probe(&self) -> Result<Probed, SinkError> {
         self.with_folder(|folder| {
             folder.prepare()?;
             folder.probe_links()?;
             folder.clear_leftovers()?;
-            Ok(Guard::CreateIfAbsent)
+            Ok(Guard::CreateIfAbsent.into())
         })
         .await
     }

@@ -6,7 +6,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, Error, GetOptions, GetResult, ObjectStore, PutMode, PutOptions};
 
-use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key};
+use super::{Facts, Guard, Object, Probed, PutOutcome, Sink, SinkError, key};
 
 /// A sink that forgets everything when the process ends.
 #[derive(Debug, Default)]
@@ -59,8 +59,8 @@ impl Sink for MemorySink {
         Ok(keys)
     }
 
-    async fn probe(&self) -> Result<Guard, SinkError> {
-        Ok(Guard::CreateIfAbsent)
+    async fn probe(&self) -> Result<Probed, SinkError> {
+        Ok(Guard::CreateIfAbsent.into())
     }
 
     #[expect(clippy::unnecessary_literal_bound, reason = "the signature is the trait's")]

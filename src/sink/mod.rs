@@ -107,11 +107,12 @@ pub trait Sink: Send + Sync {
     async fn list(&self, prefix: &str, from: &str, keys_max: usize) -> Result<Vec<String>, SinkError>;
 
     /// Finds out, by trying it on a probe key, whether create-if-absent is honoured. From then on
-    /// the sink looks before each put where it is not.
+    /// the sink looks before each put where it is not. Finds out too what is not kept of what each put asks for.
     ///
     /// # Errors
-    /// As [`Sink::put`]; a bucket that does not exist is [`SinkError::Fatal`].
-    async fn probe(&self) -> Result<Guard, SinkError>;
+    /// As [`Sink::put`]; a bucket that does not exist is [`SinkError::Fatal`], and so is one that keeps no encryption
+    /// or lock that is asked for.
+    async fn probe(&self) -> Result<Probed, SinkError>;
 
     /// Whether what is stored can be listed and read back. An endpoint only takes: of an object it tells when
     /// that is put again, and then [`Sink::list`] and [`Sink::head`] know of it.
@@ -129,6 +130,22 @@ pub trait Sink: Send + Sync {
 
     /// For messages: scheme, host and path, never a secret.
     fn describe(&self) -> &str;
+}
+
+/// What trying a sink showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// What keeps two writers apart.
+    pub guard: Guard,
+    /// What the sink does not do as configured, and what could not be found out: for the operator, each with its
+    /// remedy. Nothing is lost by it.
+    pub notices: Vec<String>,
+}
+
+impl From<Guard> for Probed {
+    fn from(guard: Guard) -> Self {
+        Self { guard, notices: Vec::new() }
+    }
 }
 
 /// What keeps two writers from storing one key twice.

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError, key, labels};
+use super::{Facts, Guard, Object, Probed, PutOutcome, Sink, SinkError, key, labels};
 use answer::Taken;
 use dial::Dial;
 use hold::Hold;
@@ -355,8 +355,8 @@ impl Sink for MqttSink {
     }
 
     /// Connects: nothing is published to find out.
-    async fn probe(&self) -> Result<Guard, SinkError> {
-        self.0.link().await.map(|_| Guard::Receiver)
+    async fn probe(&self) -> Result<Probed, SinkError> {
+        self.0.link().await.map(|_| Guard::Receiver.into())
     }
 
     fn can_be_read(&self) -> bool {

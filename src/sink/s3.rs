@@ -8,14 +8,28 @@
 //! S3 answers 412 to a put with `If-None-Match: *` on a taken key. Some servers ignore that header and
 //! overwrite, so [`Sink::probe`] tries it once, and where it does not hold each put looks first.
 
+/// A request of `sink`: what all of them say, which bucket, whose it must be, and who pays.
+macro_rules! ask {
+    ($sink:expr, $operation:ident) => {
+        $sink
+            .client
+            .$operation()
+            .bucket(&$sink.bucket)
+            .set_request_payer($sink.payer.clone())
+            .set_expected_bucket_owner($sink.owner.clone())
+    };
+}
+
 mod answer;
 mod checks;
 mod client;
 mod error;
 mod keeping;
+mod kept;
 mod paced;
 mod parts;
 mod rights;
+mod steady;
 mod trust;
 
 use std::collections::HashMap;
@@ -28,6 +42,7 @@ use async_trait::async_trait;
 use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Config;
+use aws_sdk_s3::operation::head_object::builders::HeadObjectFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, RequestPayer};
@@ -35,7 +50,7 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::settings::{Checksum, S3Settings};
-use super::{Facts, Guard, Object, Pace, PutOutcome, Sink, SinkError, key};
+use super::{Facts, Guard, Object, Pace, Probed, PutOutcome, Sink, SinkError, key};
 use crate::clock::{Clock, SystemClock};
 use checks::{Echo, WholeList};
 use client::Timeouts;
@@ -93,7 +108,7 @@ impl S3Sink {
         loader: ConfigLoader,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SinkError> {
-        let connected = client::connect(settings, loader).await?;
+        let connected = client::connect(settings, loader, Arc::clone(&clock)).await?;
         let slash = if settings.prefix.is_empty() { "" } else { "/" };
         Ok(Self {
             client: connected.client,
@@ -116,12 +131,7 @@ impl S3Sink {
     }
 
     fn put_request(&self, key: &str, bytes: ByteStream) -> PutObjectFluentBuilder {
-        let request = self
-            .client
-            .put_object()
-            .bucket(&self.bucket)
-            .set_request_payer(self.payer.clone())
-            .set_expected_bucket_owner(self.owner.clone())
+        let request = ask!(self, put_object)
             .key(format!("{}{key}", self.prefix))
             .if_none_match("*")
             .set_checksum_algorithm(self.checksum.clone())
@@ -137,7 +147,7 @@ impl S3Sink {
         request: PutObjectFluentBuilder,
         pace: Option<Pace>,
     ) -> Result<PutOutcome, SinkError> {
-        let paced = pace.map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
+        let paced = pace.as_ref().map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
         let patience = Config::builder().timeout_config(self.timeouts.of_put(bytes.len(), paced));
         let request = request.customize().interceptor(Echo::default()).config_override(patience);
         let request = match pace {
@@ -180,7 +190,7 @@ impl Sink for S3Sink {
             .content_type(object.content_type)
             .set_content_encoding(object.content_encoding.map(str::to_owned))
             .set_metadata(Some(object.facts.to_metadata().into_iter().collect()));
-        self.send(key, object.bytes.clone(), request, object.pace).await
+        self.send(key, object.bytes.clone(), request, object.pace.clone()).await
     }
 
     /// A bucket that does not exist looks like an absent object here; [`Sink::probe`] tells.
@@ -196,13 +206,7 @@ impl Sink for S3Sink {
         key::check(key)?;
         self.check_undamaged()?;
         let action = format!("read '{}{key}'", self.prefix);
-        let request = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .set_request_payer(self.payer.clone())
-            .set_expected_bucket_owner(self.owner.clone())
-            .key(format!("{}{key}", self.prefix));
+        let request = ask!(self, get_object).key(format!("{}{key}", self.prefix));
         let found = match request.send().await {
             Ok(found) => found,
             Err(error) if is_no_such_key(&error) => return Ok(None),
@@ -229,12 +233,7 @@ impl Sink for S3Sink {
             below => format!("list '{below}'"),
         };
         while keys.len() < keys_max {
-            let request = self
-                .client
-                .list_objects_v2()
-                .bucket(&self.bucket)
-                .set_request_payer(self.payer.clone())
-                .set_expected_bucket_owner(self.owner.clone())
+            let request = ask!(self, list_objects_v2)
                 .prefix(format!("{}{prefix}", self.prefix))
                 .max_keys(i32::from(key::page(keys_max - keys.len())))
                 .set_start_after(key::start_after(prefix, from).map(|key| format!("{}{key}", self.prefix)))
@@ -265,16 +264,23 @@ impl Sink for S3Sink {
 
     /// Lists before it writes: some servers make a bucket of any name that is written to, and without
     /// the right to list S3 answers 403 where [`Sink::head`] expects 404.
-    async fn probe(&self) -> Result<Guard, SinkError> {
+    async fn probe(&self) -> Result<Probed, SinkError> {
         self.list("", "", 1).await?;
-        let try_it = || {
-            let request = self.put_request(key::PROBE, ByteStream::from_static(key::PROBE_BYTES));
-            self.send(key::PROBE, Bytes::from_static(key::PROBE_BYTES), request, None)
+        let key = self.keeping.probe_key();
+        let try_it = async || {
+            let request = self.put_request(&key, ByteStream::from_static(key::PROBE_BYTES));
+            let sent = self.send(&key, Bytes::from_static(key::PROBE_BYTES), request, None).await;
+            // It is asked as every put is: a server that does not take this one takes none.
+            sent.map_err(|error| match error {
+                SinkError::Refused(why) => SinkError::Fatal(why),
+                error => error,
+            })
         };
         // The first may have been there since an earlier start; the second must find something.
         let guarded = try_it().await? == PutOutcome::Exists || try_it().await? == PutOutcome::Exists;
         self.look_first.store(!guarded, Ordering::Relaxed);
-        Ok(if guarded { Guard::CreateIfAbsent } else { Guard::LookFirst })
+        let guard = if guarded { Guard::CreateIfAbsent } else { Guard::LookFirst };
+        Ok(Probed { guard, notices: self.not_kept(&format!("{}{key}", self.prefix)).await? })
     }
 
     fn describe(&self) -> &str {
@@ -289,17 +295,15 @@ impl S3Sink {
         })
     }
 
+    /// `full` is a key with the prefix.
+    fn head_request(&self, full: &str) -> HeadObjectFluentBuilder {
+        ask!(self, head_object).key(full)
+    }
+
     /// User metadata of an object; `None` where there is no object.
     async fn metadata(&self, key: &str) -> Result<Option<HashMap<String, String>>, SinkError> {
         let full = format!("{}{key}", self.prefix);
-        let request = self
-            .client
-            .head_object()
-            .bucket(&self.bucket)
-            .set_request_payer(self.payer.clone())
-            .set_expected_bucket_owner(self.owner.clone())
-            .key(&full);
-        match request.send().await {
+        match self.head_request(&full).send().await {
             Ok(found) => Ok(Some(found.metadata.unwrap_or_default())),
             Err(error) if status(&error) == Some(404) => Ok(None),
             Err(error) => Err(self.place.explain(&format!("look at '{full}'"), Right::Read, &error)),

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Facts, Guard, Object, PutOutcome, Sink, SinkError};
+use super::{Facts, Guard, Object, Probed, PutOutcome, Sink, SinkError};
 
 /// Where it is said in a configuration.
 pub const URL: &str = "-";
@@ -46,8 +46,8 @@ impl Sink for StdoutSink {
         Ok(Vec::new())
     }
 
-    async fn probe(&self) -> Result<Guard, SinkError> {
-        Ok(Guard::Receiver)
+    async fn probe(&self) -> Result<Probed, SinkError> {
+        Ok(Guard::Receiver.into())
     }
 
     fn can_be_read(&self) -> bool {

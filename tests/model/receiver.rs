@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use livecosmos::sink::{Facts, Guard, Object, PutOutcome, Sink, SinkError};
+use livecosmos::sink::{Facts, Guard, Object, Probed, PutOutcome, Sink, SinkError};
 
 use crate::shelf::Shelf;
 
@@ -52,8 +52,8 @@ impl Sink for Receiver {
         Ok(keys.take(keys_max).cloned().collect())
     }
 
-    async fn probe(&self) -> Result<Guard, SinkError> {
-        Ok(Guard::Receiver)
+    async fn probe(&self) -> Result<Probed, SinkError> {
+        Ok(Guard::Receiver.into())
     }
 
     fn can_be_read(&self) -> bool {

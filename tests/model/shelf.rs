@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use livecosmos::sink::{Facts, Guard, Object, PutOutcome, Sink, SinkError};
+use livecosmos::sink::{Facts, Guard, Object, Probed, PutOutcome, Sink, SinkError};
 
 pub(crate) type Objects = BTreeMap<String, Object>;
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
@@ -281,8 +281,8 @@ impl Sink for Shelf {
         Ok(keys.take(keys_max).cloned().collect())
     }
 
-    async fn probe(&self) -> Result<Guard, SinkError> {
-        Ok(Guard::CreateIfAbsent)
+    async fn probe(&self) -> Result<Probed, SinkError> {
+        Ok(Guard::CreateIfAbsent.into())
     }
 
     fn describe(&self) -> &'static str {

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     List,
     /// Whether create-if-absent is honoured.
     Probe,
+    /// Whether that object may be looked at, and how it is kept.
+    Look,
     /// What an object says of itself.
     Head,
     /// An object, for the rows in it.
@@ -43,13 +45,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [Self::List, Self::Probe, Self::Head, Self::Get, Self::Put];
+    pub(crate) const ALL: [Self; 6] = [Self::List, Self::Probe, Self::Look, Self::Head, Self::Get, Self::Put];
 
     /// Which one a request is; `None` for what only tests send.
     pub(crate) fn of(request: &Message) -> Option<Self> {
         match request.method() {
             "PUT" if request.target().contains("/.livecosmos/probe") => Some(Self::Probe),
             "PUT" => Some(Self::Put),
+            "HEAD" if request.target().contains("/.livecosmos/probe") => Some(Self::Look),
             "HEAD" => Some(Self::Head),
             "GET" if request.target().contains("list-type=2") => Some(Self::List),
             "GET" => Some(Self::Get),
@@ -61,6 +64,7 @@ impl Kind {
         match self {
             Self::List => "GET list",
             Self::Probe => "PUT probe",
+            Self::Look => "HEAD probe",
             Self::Head => "HEAD",
             Self::Get => "GET object",
             Self::Put => "PUT object",
@@ -124,15 +128,21 @@ impl Case {
     pub(crate) fn all_of_a_daemon() -> Vec<Self> {
         let outage = Attempt::Between(2, 5);
         let cases = Self::all().into_iter().filter(|case| case.attempt == Attempt::Only(1));
-        // The second probe is the last that is put.
-        cases.filter(|case| case.kind != Kind::Probe).map(|case| Self { attempt: outage, ..case }).collect()
+        // The second probe is the last that is put, and the first look the last.
+        cases
+            .filter(|case| !matches!(case.kind, Kind::Probe | Kind::Look))
+            .map(|case| Self { attempt: outage, ..case })
+            .collect()
     }
 
-    /// What only a write can suffer is left out of reads, and a start makes two probes at most.
+    /// What only a write can suffer is left out of reads, and a start makes two probes at most, and looks once. What is
+    /// tried again then is the list, signed with the time that the answer told, which the server refuses.
     fn is_possible(self) -> bool {
         let concerns_writes = matches!(self.fault, Fault::CutRequest | Fault::AnswerAfter(_));
         let third_probe = self.kind == Kind::Probe && self.attempt == Attempt::Only(3);
-        (self.kind.writes() || !concerns_writes) && !third_probe
+        let later_look = matches!(self.attempt, Attempt::Only(2 | 3) | Attempt::From(2));
+        let no_look = self.kind == Kind::Look && (later_look || self.fault == Fault::Skew);
+        (self.kind.writes() || !concerns_writes) && !third_probe && !no_look
     }
 
     /// One fault for each thing that the product must do when it lasts.
@@ -157,7 +167,10 @@ impl Case {
         // The status came through whole: a taken key is told by it alone.
         let reply_is_cut = matches!(self.fault, Fault::CutReply | Fault::CutReplyWithoutLength);
         let is_harmless = is_harmless || (reply_is_cut && self.kind.writes());
+        // A warning.
+        let is_borne = self.kind == Kind::Look && matches!(self.fault, Fault::Answer(403 | 412));
         let exits: &[i32] = match (self.fault, self.attempt) {
+            _ if is_borne => &[0],
             (Fault::Answer(403) | Fault::AnswerAfter(403), _) => &[77],
             _ if is_harmless => &[0],
             (Fault::Answer(412), _) => &[3],

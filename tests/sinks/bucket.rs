@@ -47,7 +47,7 @@ fn loader() -> ConfigLoader {
 }
 
 /// Keys for servers that are none.
-fn nobody() -> S3Client {
+pub(crate) fn nobody() -> S3Client {
     S3Client {
         address: free_address(),
         access_key: "k".to_owned(),

@@ -1,82 +1,247 @@
-//! What every sink promises, whatever it stores to.
+//! What every sink promises, whatever it stores to: `subjects.rs` has those that can be read, `receivers.rs` those
+//! that give nothing back. What stdout promises is less, and is in `stdout.rs`.
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::Path;
+use std::io::{Read as _, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use livecosmos::sink::local::LocalSink;
-use livecosmos::sink::memory::MemorySink;
 use livecosmos::sink::{Facts, Guard, Object, PutOutcome, Sink, SinkError};
 
-use crate::bucket;
-use crate::clouds;
 use crate::objects::{facts, key, kind, object};
-use crate::support::azurite::{self, Azurite};
-use crate::support::front::Front;
-use crate::support::google::{self, Google};
-use crate::support::s3_client::S3Client;
-use crate::support::{garage, moto, s3s};
+use crate::support::process::wait_until;
 
-/// A kind of sink under test.
-struct Subject<'a> {
-    guard: Guard,
+/// A kind of sink under test. Each rule of the contract says what it needs of a sink.
+pub(crate) struct Subject<'a> {
+    pub(crate) guard: Guard,
     /// Opens a place of the given name: twice the same name is twice the same place.
-    open: Box<dyn Fn(&str) -> Opening<'a> + 'a>,
-    /// Reads the bytes of an object without the sink; `None` where only the sink can.
-    read: Box<ReadBytes<'a>>,
-    /// Whether a second opening sees what the first stored.
-    outlives: bool,
+    pub(crate) open: Box<dyn Fn(&str) -> Opening<'a> + 'a>,
+    pub(crate) other_side: OtherSide<'a>,
+    /// Whether a put of a key that is taken by something else is told so.
+    pub(crate) is_exclusive: bool,
 }
 
+/// How a test sees what arrived, without the sink.
+pub(crate) enum OtherSide<'a> {
+    /// The sink gives back what it holds.
+    Readable {
+        /// Reads the bytes of an object; `None` where only the sink can.
+        read: Box<ReadBytes<'a>>,
+        /// Whether a second opening sees what the first stored.
+        outlives: bool,
+    },
+    /// A receiver takes it.
+    Receiver {
+        /// What arrived in a place, with repetitions, in its order.
+        arrived: Box<ReadArrived<'a>>,
+        /// What the receiver keeps of a place: its lines, by the seq of their batch.
+        kept: Box<ReadKept<'a>>,
+        /// Encodings that it understands.
+        encodings: &'static [&'static str],
+    },
+}
+
+/// One batch as it arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Arrived {
+    pub(crate) facts: Facts,
+    pub(crate) encoding: Option<String>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+type ReadArrived<'a> = dyn Fn(&str) -> Vec<Arrived> + 'a;
+type ReadKept<'a> = dyn Fn(&str) -> BTreeMap<u64, Vec<u8>> + 'a;
 type ReadBytes<'a> = dyn Fn(&str, &str) -> Option<Vec<u8>> + 'a;
-type Opening<'a> = Pin<Box<dyn Future<Output = Arc<dyn Sink>> + 'a>>;
+pub(crate) type Opening<'a> = Pin<Box<dyn Future<Output = Arc<dyn Sink>> + 'a>>;
+
+const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
 
 impl Subject<'_> {
     async fn probed(&self, place: &str) -> Arc<dyn Sink> {
         let sink = (self.open)(place).await;
-        assert_eq!(sink.probe().await.expect("it can be probed"), self.guard);
+        assert_eq!(sink.probe().await.expect("it can be probed"), self.guard.into());
         sink
     }
 
-    async fn keep(&self) {
-        self.an_object_is_stored_with_its_facts().await;
-        self.a_taken_key_keeps_what_it_has().await;
-        self.what_is_not_there_is_none().await;
+    pub(crate) async fn keep(&self) {
+        self.an_object_arrives_with_its_facts().await;
         self.encodings_and_empty_bytes_are_kept().await;
-        self.keys_are_listed_in_byte_order_from_inclusive().await;
-        self.places_do_not_see_each_other().await;
+        self.the_same_put_twice_is_there_once().await;
         self.a_probe_changes_nothing_that_is_seen().await;
         self.a_key_that_leaves_its_place_is_refused().await;
-        self.of_puts_at_once_one_is_stored().await;
+        self.of_puts_at_once_all_arrive_whole().await;
+        if self.is_exclusive {
+            self.a_taken_key_keeps_what_it_has().await;
+            self.of_puts_of_one_key_at_once_one_is_stored().await;
+        }
+        if let OtherSide::Readable { .. } = self.other_side {
+            self.what_is_not_there_is_none().await;
+            self.keys_are_listed_in_byte_order_from_inclusive().await;
+            self.places_do_not_see_each_other().await;
+        }
     }
 
-    async fn an_object_is_stored_with_its_facts(&self) {
-        let sink = self.probed("stored").await;
-        assert_eq!(sink.put(&key(0), &object(0, "one\n")).await.expect("stored"), PutOutcome::Stored);
-        assert_eq!(sink.head(&key(0)).await.expect("looked at"), Some(facts(0)));
-        assert_eq!(got(&*sink, &key(0)).await, Some((facts(0), b"one\n".to_vec())));
-        if let Some(bytes) = (self.read)("stored", &key(0)) {
-            assert_eq!(bytes, b"one\n");
+    /// What is held of `object` on the other side must be that, with these facts, and once.
+    async fn assert_held(&self, sink: &dyn Sink, place: &str, key: &str, object: &Object) {
+        let (facts, bytes) = (object.facts.as_ref().clone(), object.bytes.to_vec());
+        match &self.other_side {
+            OtherSide::Readable { read, .. } => {
+                assert_eq!(sink.head(key).await.expect("looked at"), Some(facts.clone()), "{key}");
+                assert_eq!(got(sink, key).await, Some((facts, bytes.clone())), "{key}");
+                if let Some(read) = read(place, key) {
+                    assert_eq!(read, bytes, "{key}");
+                }
+            }
+            OtherSide::Receiver { arrived, kept, .. } => {
+                let lines = lines_of(object);
+                let encoding = object.content_encoding.map(str::to_owned);
+                let due = Arrived { facts, encoding, bytes };
+                wait_until("a batch as it was put", ARRIVES_WITHIN, || {
+                    arrived(place).contains(&due).then_some(())
+                });
+                let keeps = || kept(place).remove(&due.facts.seq).unwrap_or_default();
+                wait_until("its lines, once", ARRIVES_WITHIN, || (keeps() == lines).then_some(()));
+            }
         }
-        if self.outlives {
+    }
+
+    async fn an_object_arrives_with_its_facts(&self) {
+        let sink = self.probed("stored").await;
+        let object = object(0, "one\n");
+        assert_eq!(sink.put(&key(0), &object).await.expect("stored"), PutOutcome::Stored);
+        self.assert_held(&*sink, "stored", &key(0), &object).await;
+        if let OtherSide::Readable { outlives: true, .. } = self.other_side {
             let again = (self.open)("stored").await;
             assert_eq!(again.head(&key(0)).await.expect("looked at"), Some(facts(0)));
         }
     }
 
+    async fn encodings_and_empty_bytes_are_kept(&self) {
+        let sink = self.probed("encodings").await;
+        let understood = |encoding: &str| match self.other_side {
+            OtherSide::Readable { .. } => true,
+            OtherSide::Receiver { encodings, .. } => encodings.contains(&encoding),
+        };
+        let all = [(None, Vec::new()), (Some("gzip"), gzip(b"one\ntwo\n")), (Some("zstd"), vec![0, 1])];
+        let all = all.into_iter().filter(|(encoding, _)| encoding.is_none_or(understood));
+        for (seq, (encoding, bytes)) in (0..).zip(all) {
+            let object = Object { content_encoding: encoding, ..object(seq, bytes) };
+            assert_eq!(sink.put(&key(seq), &object).await.expect("stored"), PutOutcome::Stored);
+            self.assert_held(&*sink, "encodings", &key(seq), &object).await;
+        }
+    }
+
+    /// As after a lost reply. Whoever holds the key says that it does, or takes the repetition for what it is.
+    async fn the_same_put_twice_is_there_once(&self) {
+        let sink = self.probed("twice").await;
+        let object = object(5, "one\ntwo\n");
+        assert_eq!(sink.put(&key(5), &object).await.expect("stored"), PutOutcome::Stored);
+        let second = sink.put(&key(5), &object).await.expect("answered");
+        let is_told = matches!(self.other_side, OtherSide::Readable { .. });
+        assert_eq!(second, if is_told { PutOutcome::Exists } else { PutOutcome::Stored });
+        // What is put later arrives later: the repetition has had its time.
+        let later = self::object(6, "three\n");
+        sink.put(&key(6), &later).await.expect("stored");
+        self.assert_held(&*sink, "twice", &key(6), &later).await;
+        self.assert_held(&*sink, "twice", &key(5), &object).await;
+    }
+
+    async fn a_probe_changes_nothing_that_is_seen(&self) {
+        let sink = self.probed("probe").await;
+        let object = object(0, "x\n");
+        sink.put(&key(0), &object).await.expect("stored");
+        assert_eq!(sink.probe().await.expect("probed again"), self.guard.into());
+        self.assert_held(&*sink, "probe", &key(0), &object).await;
+        match &self.other_side {
+            OtherSide::Readable { .. } => {
+                assert_eq!(sink.list("", "", 9).await.expect("listed"), [key(0)]);
+                let second = sink.put(&key(0), &self::object(1, "y")).await.expect("answered");
+                assert_eq!(second, PutOutcome::Exists);
+            }
+            OtherSide::Receiver { arrived, kept, .. } => {
+                assert_eq!((arrived("probe").len(), kept("probe").len()), (1, 1));
+            }
+        }
+    }
+
+    async fn a_key_that_leaves_its_place_is_refused(&self) {
+        let sink = self.probed("keys").await;
+        for key in ["", "/a", "../a", "a/../../b", "a//b", "a/", ".livecosmos/x", "a\0b"] {
+            let put = sink.put(key, &object(0, "x")).await.expect_err("no such key can be stored");
+            assert_eq!(kind(&put), "refused", "{key:?}");
+            if let OtherSide::Readable { .. } = self.other_side {
+                let head = sink.head(key).await.expect_err("no such key can be looked at");
+                let get = sink.get(key).await.expect_err("no such key can be read");
+                assert_eq!([&head, &get].map(kind), ["refused"; 2], "{key:?}");
+            }
+        }
+        match &self.other_side {
+            OtherSide::Readable { .. } => {
+                let none: [String; 0] = [];
+                assert_eq!(sink.list("", "", 9).await.expect("listed"), none);
+            }
+            OtherSide::Receiver { arrived, .. } => assert_eq!(arrived("keys"), []),
+        }
+    }
+
+    async fn of_puts_at_once_all_arrive_whole(&self) {
+        let sink = self.probed("together").await;
+        let objects = (0..8).map(|seq| object(seq, format!("bytes of {seq}\n").repeat(500)));
+        let puts = objects.map(|object| {
+            let sink = Arc::clone(&sink);
+            tokio::spawn(async move {
+                let outcome = settled(sink.as_ref(), &key(object.facts.seq), &object).await;
+                (object, outcome)
+            })
+        });
+        for put in puts.collect::<Vec<_>>() {
+            let (object, outcome) = put.await.expect("no put panics");
+            assert_eq!(outcome, PutOutcome::Stored);
+            self.assert_held(&*sink, "together", &key(object.facts.seq), &object).await;
+        }
+    }
+
+    /// Of an endpoint it is told which other batch it holds; what an object is, is seen at its key.
     async fn a_taken_key_keeps_what_it_has(&self) {
         let sink = self.probed("taken").await;
-        assert_eq!(sink.put(&key(3), &object(3, "first")).await.expect("stored"), PutOutcome::Stored);
-        for bytes in ["second", "first", ""] {
-            let outcome = sink.put(&key(3), &object(4, bytes)).await.expect("answered");
+        let first = contender(3, 1, "first\n");
+        assert_eq!(sink.put(&key(3), &first).await.expect("stored"), PutOutcome::Stored);
+        for bytes in ["second\n", "first\n", ""] {
+            let outcome = sink.put(&key(3), &contender(3, 2, bytes)).await.expect("answered");
             assert_eq!(outcome, PutOutcome::Exists, "{bytes:?}");
-            assert_eq!(sink.head(&key(3)).await.expect("looked at"), Some(facts(3)), "{bytes:?}");
-            assert_eq!(got(&*sink, &key(3)).await, Some((facts(3), b"first".to_vec())), "{bytes:?}");
-            if let Some(bytes) = (self.read)("taken", &key(3)) {
-                assert_eq!(bytes, b"first");
+            let held = sink.head(&key(3)).await.expect("looked at");
+            assert_eq!(held.as_ref(), Some(first.facts.as_ref()), "{bytes:?}");
+            self.assert_held(&*sink, "taken", &key(3), &first).await;
+        }
+    }
+
+    /// Where the guard is only our look before each put, two at once may both be stored.
+    async fn of_puts_of_one_key_at_once_one_is_stored(&self) {
+        if self.guard == Guard::LookFirst {
+            return;
+        }
+        let sink = self.probed("at-once").await;
+        for round in 0..5 {
+            let puts = (0..8).map(|writer| {
+                let sink = Arc::clone(&sink);
+                let object = contender(round, writer, &format!("bytes of writer {writer}\n"));
+                tokio::spawn(async move {
+                    let outcome = settled(sink.as_ref(), &key(round), &object).await;
+                    (object, outcome)
+                })
+            });
+            let mut outcomes = Vec::new();
+            for put in puts.collect::<Vec<_>>() {
+                outcomes.push(put.await.expect("no put panics"));
             }
+            let mut stored = outcomes.iter().filter(|(_, outcome)| *outcome == PutOutcome::Stored);
+            let (winner, _) = stored.next().expect("one is stored");
+            assert!(stored.next().is_none(), "{outcomes:?}");
+            let held = sink.head(&key(round)).await.expect("looked at");
+            assert_eq!(held.as_ref(), Some(winner.facts.as_ref()));
+            self.assert_held(&*sink, "at-once", &key(round), winner).await;
         }
     }
 
@@ -87,20 +252,6 @@ impl Subject<'_> {
         sink.put(&key(0), &object(0, "x")).await.expect("stored");
         assert_eq!(sink.head(&key(1)).await.expect("looked at"), None);
         assert_eq!(sink.head("ALIC1").await.map_err(|error| kind(&error)).unwrap_or(None), None);
-    }
-
-    async fn encodings_and_empty_bytes_are_kept(&self) {
-        let sink = self.probed("encodings").await;
-        for (seq, encoding, bytes) in [(0, None, ""), (1, Some("gzip"), "\x1f"), (2, Some("zstd"), "\0\x01")]
-        {
-            let object = Object { content_encoding: encoding, ..object(seq, bytes) };
-            assert_eq!(sink.put(&key(seq), &object).await.expect("stored"), PutOutcome::Stored);
-            assert_eq!(sink.head(&key(seq)).await.expect("looked at"), Some(facts(seq)));
-            assert_eq!(got(&*sink, &key(seq)).await, Some((facts(seq), bytes.as_bytes().to_vec())));
-            if let Some(read) = (self.read)("encodings", &key(seq)) {
-                assert_eq!(read, bytes.as_bytes());
-            }
-        }
     }
 
     async fn keys_are_listed_in_byte_order_from_inclusive(&self) {
@@ -142,53 +293,31 @@ impl Subject<'_> {
         assert_eq!(short.list("", "", 9).await.expect("listed"), ["a/1"]);
         assert_eq!(short.head("a/1").await.expect("looked at"), Some(facts(1)));
     }
+}
 
-    async fn a_probe_changes_nothing_that_is_seen(&self) {
-        let sink = self.probed("probe").await;
-        sink.put(&key(0), &object(0, "x")).await.expect("stored");
-        assert_eq!(sink.probe().await.expect("probed again"), self.guard);
-        assert_eq!(sink.list("", "", 9).await.expect("listed"), [key(0)]);
-        assert_eq!(sink.head(&key(0)).await.expect("looked at"), Some(facts(0)));
-        assert_eq!(sink.put(&key(0), &object(1, "y")).await.expect("answered"), PutOutcome::Exists);
-    }
+/// A batch that another writer would store as that one: its digest tells them apart.
+fn contender(seq: u64, writer: u8, bytes: &str) -> Object {
+    let facts = Facts { digest: [writer; 32], ..facts(seq) };
+    Object { facts: Arc::new(facts), ..object(seq, bytes.to_owned()) }
+}
 
-    async fn a_key_that_leaves_its_place_is_refused(&self) {
-        let sink = self.probed("keys").await;
-        for key in ["", "/a", "../a", "a/../../b", "a//b", "a/", ".livecosmos/x", "a\0b"] {
-            let put = sink.put(key, &object(0, "x")).await.expect_err("no such key can be stored");
-            let head = sink.head(key).await.expect_err("no such key can be looked at");
-            let get = sink.get(key).await.expect_err("no such key can be read");
-            assert_eq!([&put, &head, &get].map(kind), ["refused"; 3], "{key:?}");
-        }
-        let none: [String; 0] = [];
-        assert_eq!(sink.list("", "", 9).await.expect("listed"), none);
-    }
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
 
-    /// Where the guard is only our look before each put, two at once may both be stored.
-    async fn of_puts_at_once_one_is_stored(&self) {
-        if self.guard == Guard::LookFirst {
-            return;
+/// The lines that a receiver makes of an object.
+fn lines_of(object: &Object) -> Vec<u8> {
+    let mut lines = Vec::new();
+    match object.content_encoding {
+        Some("gzip") => {
+            let mut decoder = flate2::read::GzDecoder::new(&object.bytes[..]);
+            decoder.read_to_end(&mut lines).expect("what was compressed");
         }
-        let sink = self.probed("at-once").await;
-        for round in 0..5 {
-            let puts = (0..8).map(|writer| {
-                let sink = Arc::clone(&sink);
-                let object = object(writer, format!("bytes of writer {writer}"));
-                tokio::spawn(async move { settled(sink.as_ref(), &key(round), &object).await })
-            });
-            let mut outcomes = Vec::new();
-            for put in puts.collect::<Vec<_>>() {
-                outcomes.push(put.await.expect("no put panics"));
-            }
-            let stored: Vec<_> = (0..8).filter(|writer| outcomes[*writer] == PutOutcome::Stored).collect();
-            assert_eq!(stored.len(), 1, "{outcomes:?}");
-            let winner = stored[0] as u64;
-            assert_eq!(sink.head(&key(round)).await.expect("looked at"), Some(facts(winner)));
-            if let Some(bytes) = (self.read)("at-once", &key(round)) {
-                assert_eq!(bytes, format!("bytes of writer {winner}").as_bytes());
-            }
-        }
+        _ => lines.extend_from_slice(&object.bytes),
     }
+    lines
 }
 
 async fn got(sink: &dyn Sink, key: &str) -> Option<(Facts, Vec<u8>)> {
@@ -205,124 +334,4 @@ async fn settled(sink: &dyn Sink, key: &str, object: &Object) -> PutOutcome {
         }
     }
     panic!("100 puts of {key} were not settled")
-}
-
-fn folder(root: &Path) -> Subject<'_> {
-    Subject {
-        guard: Guard::CreateIfAbsent,
-        open: Box::new(|place| {
-            let sink: Arc<dyn Sink> = Arc::new(LocalSink::new(root.join(place)));
-            Box::pin(std::future::ready(sink))
-        }),
-        read: Box::new(|place, key| Some(std::fs::read(root.join(place).join(key)).expect("an object file"))),
-        outlives: true,
-    }
-}
-
-fn bucket_of<'a>(endpoint: &'a str, client: &'a S3Client, guard: Guard) -> Subject<'a> {
-    Subject {
-        guard,
-        open: Box::new(move |place| {
-            let settings = bucket::settings(endpoint, &client.bucket, &format!("{place}/deep"));
-            Box::pin(async move {
-                let sink: Arc<dyn Sink> = Arc::new(bucket::open(&settings, client).await);
-                sink
-            })
-        }),
-        read: Box::new(|place, key| client.get(&format!("{place}/deep/{key}")).map(|object| object.body)),
-        outlives: true,
-    }
-}
-
-fn container_of(server: &Azurite) -> Subject<'_> {
-    Subject {
-        guard: Guard::CreateIfAbsent,
-        open: Box::new(|place| {
-            let sink: Arc<dyn Sink> = Arc::new(clouds::open_azure(server, &format!("{place}/deep")));
-            Box::pin(std::future::ready(sink))
-        }),
-        read: Box::new(|place, key| server.get(&format!("{place}/deep/{key}")).map(|blob| blob.body)),
-        outlives: true,
-    }
-}
-
-fn bucket_of_google(server: &Google, guard: Guard) -> Subject<'_> {
-    Subject {
-        guard,
-        open: Box::new(|place| {
-            let sink: Arc<dyn Sink> = Arc::new(clouds::open_google(server, &format!("{place}/deep")));
-            Box::pin(std::future::ready(sink))
-        }),
-        read: Box::new(|place, key| {
-            server.client().get(&format!("{place}/deep/{key}")).map(|object| object.body)
-        }),
-        outlives: true,
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_folder_keeps_the_contract() {
-    let root = tempfile::tempdir().expect("a temporary folder");
-    folder(root.path()).keep().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn memory_keeps_the_contract() {
-    let subject = Subject {
-        guard: Guard::CreateIfAbsent,
-        open: Box::new(|_| {
-            let sink: Arc<dyn Sink> = Arc::new(MemorySink::new());
-            Box::pin(std::future::ready(sink))
-        }),
-        read: Box::new(|_, _| None),
-        outlives: false,
-    };
-    subject.keep().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_of_s3s_keeps_the_contract() {
-    let server = s3s::start();
-    let front = Front::before(server.address());
-    bucket_of(&front.endpoint(), server.client(), Guard::CreateIfAbsent).keep().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_of_moto_keeps_the_contract() {
-    let server = moto::start();
-    let front = Front::before(server.address());
-    bucket_of(&front.endpoint(), server.client(), Guard::CreateIfAbsent).keep().await;
-}
-
-/// Garage overwrites what it should leave alone, so every put looks first.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_of_garage_keeps_the_contract_by_looking_first() {
-    let server = garage::start();
-    bucket_of(&server.endpoint(), server.client(), Guard::LookFirst).keep().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_container_of_azurite_keeps_the_contract() {
-    container_of(&azurite::start()).keep().await;
-}
-
-/// Google's protocol, played before moto.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_in_googles_protocol_keeps_the_contract() {
-    bucket_of_google(&google::start(), Guard::CreateIfAbsent).keep().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_of_googles_protocol_that_ignores_the_condition_is_looked_at_first() {
-    let server = google::start();
-    server.ignore_conditions();
-    bucket_of_google(&server, Guard::LookFirst).keep().await;
-}
-
-#[test]
-fn facts_that_are_hard_to_write_are_written_in_printable_ascii() {
-    let metadata: BTreeMap<String, String> = facts(0).to_metadata();
-    for (name, value) in metadata {
-        assert!(value.bytes().all(|byte| (0x21..0x7f).contains(&byte)), "{name}: {value:?}");
-    }
 }

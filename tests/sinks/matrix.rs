@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use livecosmos::sink::s3::{Encryption, Keeping, Lock, LockMode, StorageClass};
-use livecosmos::sink::{Checksum, Guard, S3Settings, Sink};
+use livecosmos::sink::{Checksum, Guard, S3Settings, Sink, SinkError};
 
 use crate::bucket::{open, settings};
 use crate::kept::tags;
@@ -18,7 +18,7 @@ const VERSIONS: &str = include_str!("../support/versions");
 const SERVERS: [&str; 3] = ["s3s-fs", "moto", "garage"];
 
 /// What is measured, as the table names it.
-const ROWS: [&str; 12] = [
+const ROWS: [&str; 16] = [
     "creates only if absent",
     "large objects, in parts",
     "puts parts together only if absent",
@@ -28,9 +28,13 @@ const ROWS: [&str; 12] = [
     "`checksum = \"when-required\"`",
     "metadata",
     "`tags`",
+    "a start with `tags`",
     "`storage_class`",
+    "a start with `storage_class`",
     "`encryption`",
+    "a start with `encryption`",
     "`lock_mode`",
+    "a start with `lock_mode`",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,6 +55,10 @@ async fn the_matrix_in_the_docs_is_what_the_servers_do() {
 /// A cell for each of [`ROWS`].
 async fn measured(server: &S3Server) -> [&'static str; ROWS.len()] {
     let plain = |prefix: &str| settings(&server.endpoint(), server.bucket(), prefix);
+    let [tags, start_tags] = kept_tags(server, plain("tags")).await;
+    let [class, start_class] = kept_class(server, plain("class")).await;
+    let [encryption, start_encryption] = kept_encryption(server, plain("encryption")).await;
+    let [lock, start_lock] = kept_lock(server).await;
     [
         guard(server, &plain("guard")).await,
         parts(server).await,
@@ -60,10 +68,14 @@ async fn measured(server: &S3Server) -> [&'static str; ROWS.len()] {
         checksum(server, Checksum::Sha256, "x-amz-checksum-sha256", SHA256_OF_SOMETHING_ELSE).await,
         without_checksum(server).await,
         metadata(server, &plain("metadata")).await,
-        kept_tags(server, plain("tags")).await,
-        kept_class(server, plain("class")).await,
-        kept_encryption(server, plain("encryption")).await,
-        kept_lock(server).await,
+        tags,
+        start_tags,
+        class,
+        start_class,
+        encryption,
+        start_encryption,
+        lock,
+        start_lock,
     ]
 }
 
@@ -71,7 +83,7 @@ async fn measured(server: &S3Server) -> [&'static str; ROWS.len()] {
 const SHA256_OF_SOMETHING_ELSE: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 
 async fn guard(server: &S3Server, settings: &S3Settings) -> &'static str {
-    match open(settings, server.client()).await.probe().await.expect("probed") {
+    match open(settings, server.client()).await.probe().await.expect("probed").guard {
         Guard::CreateIfAbsent => "yes",
         _ => "no: looked before each put",
     }
@@ -147,17 +159,28 @@ async fn metadata(server: &S3Server, settings: &S3Settings) -> &'static str {
     if sink.head(&key(0)).await.is_ok_and(|found| found == Some(facts(0))) { "kept" } else { "dropped" }
 }
 
-/// Puts an object, and says whether `is_kept` finds what was asked for.
-async fn asked(client: &S3Client, settings: &S3Settings, is_kept: impl Fn(&str) -> bool) -> &'static str {
+/// Puts an object, and says whether `is_kept` finds what was asked for; then what a start says to it.
+async fn asked(
+    client: &S3Client,
+    settings: &S3Settings,
+    is_kept: impl Fn(&str) -> bool,
+) -> [&'static str; 2] {
     let sink = open(settings, client).await;
-    match sink.put(&key(0), &object(0, "x")).await {
+    let put = match sink.put(&key(0), &object(0, "x")).await {
         Err(_) => "refused",
         Ok(_) if is_kept(&format!("{}/{}", settings.prefix, key(0))) => "kept",
         Ok(_) => "ignored",
-    }
+    };
+    let start = match sink.probe().await {
+        Ok(probed) if probed.notices.is_empty() => "goes on",
+        Ok(_) => "goes on, warns",
+        Err(SinkError::Fatal(_)) => "ends with code 78",
+        Err(error) => panic!("{error}"),
+    };
+    [put, start]
 }
 
-async fn kept_tags(server: &S3Server, mut settings: S3Settings) -> &'static str {
+async fn kept_tags(server: &S3Server, mut settings: S3Settings) -> [&'static str; 2] {
     settings.keeping = Keeping { tags: tags(&[("kind", "raw")]), ..Keeping::default() };
     let client = server.client();
     asked(client, &settings, |key| {
@@ -166,19 +189,19 @@ async fn kept_tags(server: &S3Server, mut settings: S3Settings) -> &'static str 
     .await
 }
 
-async fn kept_class(server: &S3Server, mut settings: S3Settings) -> &'static str {
+async fn kept_class(server: &S3Server, mut settings: S3Settings) -> [&'static str; 2] {
     let class = StorageClass::parse("STANDARD_IA", false).expect("one of AWS's");
     settings.keeping = Keeping { storage_class: Some(class), ..Keeping::default() };
     asked(server.client(), &settings, has(server.client(), "x-amz-storage-class", "STANDARD_IA")).await
 }
 
-async fn kept_encryption(server: &S3Server, mut settings: S3Settings) -> &'static str {
+async fn kept_encryption(server: &S3Server, mut settings: S3Settings) -> [&'static str; 2] {
     settings.keeping = Keeping { encryption: Some(Encryption::Aes256), ..Keeping::default() };
     asked(server.client(), &settings, has(server.client(), "x-amz-server-side-encryption", "AES256")).await
 }
 
 /// In a bucket that was made for it, where the server makes one.
-async fn kept_lock(server: &S3Server) -> &'static str {
+async fn kept_lock(server: &S3Server) -> [&'static str; 2] {
     let mut client = server.client().clone();
     let locked = S3Client { bucket: "locked".to_owned(), ..client.clone() };
     let lockable = [("x-amz-bucket-object-lock-enabled".to_owned(), "true".to_owned())];

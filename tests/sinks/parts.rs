@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use livecosmos::sink::s3::PART_BYTES_MIN;
-use livecosmos::sink::{Checksum, Object, PutOutcome, S3Settings, Sink, SinkError};
+use livecosmos::sink::{
+    Checksum, Flow, FlowLimits, Object, Passage, PutOutcome, S3Settings, Sink, SinkError, Waiter,
+};
 
 use crate::bucket::{open, settings};
 use crate::data::{self, SplitMix64};
@@ -158,6 +160,49 @@ async fn a_put_that_is_tried_again_sends_only_the_parts_that_did_not_arrive() {
     assert_eq!(sink.put(&key(1), &object(1, large())).await.expect("answered"), PutOutcome::Stored);
     assert!(front.count("PUT", 200) <= before + 3, "sent again: {}", front.count("PUT", 200) - before);
     assert_eq!(open_uploads(server.client()), 0);
+}
+
+/// Three parts of what may leave in a second each, the first at once; the second is lost on its way. What is paid
+/// for is what left: nothing waits for the third, which did not, nor at the next try for the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_pace_a_put_that_broke_off_sends_only_the_rest_and_waits_for_nothing_that_did_not_leave() {
+    const PART_BYTES: usize = 4_000;
+    let server = garage::start();
+    let front = Front::before(server.address());
+    let mut settings = settings(&front.endpoint(), server.bucket(), "p");
+    (settings.multipart_threshold_bytes, settings.part_bytes) = (1, PART_BYTES);
+    let flow = Arc::new(Flow::new(FlowLimits {
+        in_flight_max: 4,
+        bytes_per_second_max: Some(PART_BYTES as u64),
+        requests_per_second_max: None,
+        patience: Duration::from_secs(1),
+    }));
+    let sink = Arc::new(open(&settings, server.client()).await);
+    // The probe is over before.
+    assert_eq!(sink.put(&key(0), &object(0, "xx")).await.expect("answered"), PutOutcome::Stored);
+    let sink = Passage::to(sink, Arc::clone(&flow), Waiter::default());
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&sent);
+    front.set_rule(move |request| {
+        let Some((_, part)) = request.target().split_once("partNumber=") else { return Fault::None };
+        let mut seen = seen.lock().expect("no panic");
+        seen.push(part.chars().next().expect("a number"));
+        if seen.len() == 2 { Fault::LoseRequest } else { Fault::None }
+    });
+    let bytes = large().slice(..3 * PART_BYTES);
+    let begun = Instant::now();
+    let error = sink.put(&key(1), &object(1, bytes.clone())).await.expect_err("a part is lost");
+    assert_eq!(kind(&error), "retry", "{error}");
+    assert_eq!(sink.put(&key(1), &object(1, bytes.clone())).await.expect("answered"), PutOutcome::Stored);
+    let last = object(2, bytes.slice(..PART_BYTES));
+    assert_eq!(sink.put(&key(2), &last).await.expect("answered"), PutOutcome::Stored);
+    let (took, waited) = (begun.elapsed(), flow.figures().waited);
+    assert_eq!(*sent.lock().expect("no panic"), ['1', '2', '2', '3', '1']);
+    let (_, read) = sink.get(&key(1)).await.expect("read").expect("an object");
+    assert!(read == bytes);
+    // Five parts left, one of them at once.
+    assert!(took >= Duration::from_millis(3_900), "faster than it may: {took:?}");
+    assert!(waited < Duration::from_millis(500), "waited {waited:?} for what did not leave");
 }
 
 #[tokio::test(flavor = "multi_thread")]

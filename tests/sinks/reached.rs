@@ -9,7 +9,7 @@ use crate::support::front::{Fault, Front};
 use crate::support::{s3s, server::S3Server};
 
 /// A table of one row that is stored in `bucket`, with `lines` under `[sink.s3]`.
-fn storing(bucket: &str, lines: &str) -> Workdir {
+pub(crate) fn storing(bucket: &str, lines: &str) -> Workdir {
     let workdir = workdir(&format!(
         "[source]\nkind = \"csv\"\npath = \"{{table}}.csv\"\n[sink]\nurl = \"s3://{bucket}/p\"\n\
          [sink.s3]\n{lines}\n[poll]\nfallback = \"all\"\n\
@@ -19,11 +19,11 @@ fn storing(bucket: &str, lines: &str) -> Workdir {
     workdir
 }
 
-fn once(workdir: &Workdir, server: &S3Server) -> Livecosmos {
+pub(crate) fn once(workdir: &Workdir, server: &S3Server) -> Livecosmos {
     workdir.livecosmos().table("X").arg("--once").credentials(server)
 }
 
-fn check(workdir: &Workdir, server: &S3Server) -> Livecosmos {
+pub(crate) fn check(workdir: &Workdir, server: &S3Server) -> Livecosmos {
     let words = [workdir.config().into_os_string(), "--state-dir".into(), workdir.state_dir().into()];
     let check = Livecosmos::new(workdir.folder()).arg("check");
     words.iter().fold(check, Livecosmos::arg).credentials(server)

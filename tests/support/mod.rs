@@ -21,6 +21,7 @@ pub mod front;
 pub mod garage;
 pub mod google;
 pub mod http;
+pub mod iam;
 pub mod mariadb;
 pub mod mosquitto;
 pub mod moto;

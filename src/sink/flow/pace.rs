@@ -33,7 +33,8 @@ impl PacedBody {
     #[must_use]
     pub fn new(bytes: Bytes, pace: Pace) -> Self {
         let due = Box::pin(sleep_until(pace.begin.into()));
-        let mut body = Self { bytes, pace, left: 0, piece_bytes: piece_bytes(pace), due };
+        let piece_bytes = piece_bytes(&pace);
+        let mut body = Self { bytes, pace, left: 0, piece_bytes, due };
         body.wait_for_next();
         body
     }
@@ -79,6 +80,6 @@ impl Body for PacedBody {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "held between two limits")]
-fn piece_bytes(pace: Pace) -> usize {
+fn piece_bytes(pace: &Pace) -> usize {
     ((pace.per_s() / PIECES_PER_S) as usize).clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX)
 }

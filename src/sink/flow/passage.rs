@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::breaker::Who;
 use super::{Flow, TICK, Waiter};
-use crate::sink::{Facts, Guard, Object, PutOutcome, Sink, SinkError};
+use crate::sink::{Facts, Object, Probed, PutOutcome, Sink, SinkError};
 
 /// Lets each request to a sink pass its [`Flow`].
 pub struct Passage {
@@ -57,12 +57,14 @@ impl Sink for Passage {
     async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
         let ticket = self.flow.enter(object.bytes.len() as u64, Some(Who::about(key)), &self.waiter).await?;
         self.waiter.progress.step();
-        let answer = match ticket.pace {
+        let answer = match &ticket.pace {
             None => self.sink.put(key, object).await,
             Some(pace) => {
                 let takes = pace.left_for(object.bytes.len());
-                let object = Object { pace: Some(pace), ..object.clone() };
-                self.alive_for(takes, self.sink.put(key, &object)).await
+                let object = Object { pace: Some(pace.clone()), ..object.clone() };
+                let answer = self.alive_for(takes, self.sink.put(key, &object)).await;
+                self.flow.take_back(pace);
+                answer
             }
         };
         ticket.settle(self.sink.describe(), answer)
@@ -88,7 +90,7 @@ impl Sink for Passage {
         if self.can_be_read() { self.pass(Some(Who::about(prefix)), list).await } else { list.await }
     }
 
-    async fn probe(&self) -> Result<Guard, SinkError> {
+    async fn probe(&self) -> Result<Probed, SinkError> {
         self.pass(None, self.sink.probe()).await
     }
 

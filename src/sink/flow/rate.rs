@@ -1,5 +1,7 @@
 //! How much may go a second, with a burst, and debts that are paid before the next one goes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A bucket that fills by itself, and that whatever comes next may overdraw.
@@ -14,22 +16,27 @@ pub(super) struct Rate {
     credit: f64,
     /// When that was so.
     at: Instant,
+    /// So many have taken something.
+    turns: u64,
 }
 
 /// How fast something may leave.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Pace {
     /// Not before this.
     pub begin: Instant,
     /// So much of it at once.
     at_once: f64,
     per_s: f64,
+    turn: u64,
+    /// Bytes of it that need not leave after all; of all its clones.
+    spared: Arc<AtomicU64>,
 }
 
 impl Rate {
     /// A full bucket.
     pub(super) fn new(per_s: f64, burst: f64, now: Instant) -> Self {
-        Self { per_s, burst, credit: burst, at: now }
+        Self { per_s, burst, credit: burst, at: now, turns: 0 }
     }
 
     /// Takes `amount`, in turn: what is taken later begins later. `now` may lie ahead, where something
@@ -43,7 +50,17 @@ impl Rate {
         let begin = self.at + seconds((-self.credit).max(0.0) / self.per_s);
         let at_once = self.credit.max(0.0);
         self.credit -= amount;
-        Pace { begin, at_once, per_s: self.per_s }
+        self.turns += 1;
+        Pace { begin, at_once, per_s: self.per_s, turn: self.turns, spared: Arc::default() }
+    }
+
+    /// Takes back what did not leave after all. Where another took its turn behind it, that one goes when it was
+    /// told to, and nothing comes back: it would leave at the same time as the other's.
+    pub(super) fn take_back(&mut self, pace: &Pace) {
+        if pace.turn == self.turns {
+            let spared = super::as_f64(pace.spared.swap(0, Ordering::Relaxed));
+            self.credit = (self.credit + spared).min(self.burst);
+        }
     }
 }
 
@@ -64,13 +81,18 @@ impl Pace {
     #[must_use]
     pub fn behind(&self, bytes: usize) -> Self {
         let first = super::as_f64(bytes as u64);
-        Self { begin: self.due(first), at_once: (self.at_once - first).max(0.0), ..*self }
+        Self { begin: self.due(first), at_once: (self.at_once - first).max(0.0), ..self.clone() }
     }
 
     /// How long from now so many bytes take at least.
     #[must_use]
     pub fn left_for(&self, bytes: usize) -> Duration {
         self.due(super::as_f64(bytes as u64)).saturating_duration_since(super::now())
+    }
+
+    /// Notes that so many of its bytes do not leave: what follows need not wait for them.
+    pub fn spare(&self, bytes: usize) {
+        self.spared.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// How much may leave a second, once what may leave at once is gone.
@@ -108,6 +130,25 @@ mod tests {
             ms(100),
             "no more than the burst is saved up"
         );
+    }
+
+    #[test]
+    fn what_did_not_leave_is_taken_back_unless_another_took_its_turn_behind_it() {
+        let start = Instant::now();
+        let mut rate = Rate::new(100.0, 0.0, start);
+        let pace = rate.take(start, 300.0);
+        pace.behind(100).spare(200);
+        rate.take_back(&pace);
+        rate.take_back(&pace);
+        let second = rate.take(start, 100.0);
+        assert_eq!(second.begin, start + ms(1000), "once");
+        let third = rate.take(start, 100.0);
+        second.spare(100);
+        rate.take_back(&second);
+        assert_eq!(rate.take(start, 1.0).begin, start + ms(3000), "the third leaves when it was told to");
+        third.spare(100);
+        rate.take_back(&third);
+        assert_eq!(rate.take(start + ms(9000), 1.0).begin, start + ms(9000));
     }
 
     #[test]

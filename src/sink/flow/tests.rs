@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::*;
-use crate::sink::{Contents, Facts, Guard, Object, PutOutcome, Sink};
+use crate::sink::{Contents, Facts, Guard, Object, Probed, PutOutcome, Sink};
 
 const LIMITS: FlowLimits = FlowLimits {
     in_flight_max: 16,
@@ -60,7 +60,7 @@ impl Sink for Scripted {
     async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
         let number = self.asked.fetch_add(1, Ordering::SeqCst);
         let says = if key == POISON { away() } else { (self.says)(number) };
-        if let (Ok(()) | Err(SinkError::Fatal(_)), Some(pace)) = (&says, object.pace) {
+        if let (Ok(()) | Err(SinkError::Fatal(_)), Some(pace)) = (&says, &object.pace) {
             tokio::time::sleep(pace.left_for(object.bytes.len())).await;
         }
         if matches!(says, Err(SinkError::Fatal(_))) {
@@ -77,8 +77,8 @@ impl Sink for Scripted {
         Ok(None)
     }
 
-    async fn probe(&self) -> Result<Guard, SinkError> {
-        Ok(Guard::CreateIfAbsent)
+    async fn probe(&self) -> Result<Probed, SinkError> {
+        Ok(Guard::CreateIfAbsent.into())
     }
 
     #[expect(clippy::unnecessary_literal_bound, reason = "the signature is the trait's")]
@@ -410,7 +410,7 @@ async fn a_body_leaves_evenly_and_whole() {
     let waiter = Waiter::default();
     let bytes: Bytes = (0..30 << 20).map(|at: u32| at.to_le_bytes()[1]).collect();
     let ticket = flow.enter(bytes.len() as u64, None, &waiter).await.unwrap();
-    let mut body = Box::pin(PacedBody::new(bytes.clone(), ticket.pace.unwrap()));
+    let mut body = Box::pin(PacedBody::new(bytes.clone(), ticket.pace.clone().unwrap()));
     assert_eq!(body.size_hint().exact(), Some(30 << 20));
     let (began, mut sent, mut largest_lead) = (Instant::now(), Vec::new(), 0.0_f64);
     while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Body, Certificate, Identity, RequestBuilder, Url};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -97,10 +97,10 @@ impl Client {
         };
         let upload = Duration::from_secs(object.bytes.len() as u64 / BYTES_PER_S_MIN);
         let request = request.headers(headers(object));
-        let (request, paced) = match object.pace {
+        let (request, paced) = match &object.pace {
             None => (request.body(object.bytes.clone()), Duration::ZERO),
             Some(pace) => {
-                let body = PacedBody::new(object.bytes.clone(), pace);
+                let body = PacedBody::new(object.bytes.clone(), pace.clone());
                 let takes = pace.left_for(object.bytes.len());
                 (request.body(Body::wrap(body)), takes)
             }
@@ -201,7 +201,12 @@ fn headers(object: &Object) -> HeaderMap {
         // Sites, tables and facts are printable ASCII.
         Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
     };
-    labels::of(object).into_iter().filter_map(header).collect()
+    let mut headers: HeaderMap = labels::of(object).into_iter().filter_map(header).collect();
+    // Of an empty body the client says nothing, and some servers then wait for one (RFC 9110, section 8.6).
+    if object.bytes.is_empty() {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    headers
 }
 
 /// The cause beneath what the libraries wrap around it, with the first words where they add to it.

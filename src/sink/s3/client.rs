@@ -1,5 +1,6 @@
 //! Finds out where the bucket is and who asks, as every AWS tool does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -13,7 +14,9 @@ use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumVa
 
 use super::checks::{Encrypted, check_encrypted};
 use super::error::Place;
+use super::steady::Steady;
 use super::trust::client_trusting;
+use crate::clock::Clock;
 use crate::sink::SinkError;
 use crate::sink::settings::{Checksum, S3Settings};
 
@@ -69,7 +72,11 @@ impl Timeouts {
     }
 }
 
-pub(super) async fn connect(settings: &S3Settings, loader: ConfigLoader) -> Result<Connected, SinkError> {
+pub(super) async fn connect(
+    settings: &S3Settings,
+    loader: ConfigLoader,
+    clock: Arc<dyn Clock>,
+) -> Result<Connected, SinkError> {
     let region = region(settings).await?;
     let timeouts = Timeouts::new(settings);
     let mut loader = loader
@@ -84,6 +91,10 @@ pub(super) async fn connect(settings: &S3Settings, loader: ConfigLoader) -> Resu
         loader = loader.endpoint_url(endpoint);
     }
     let config = loader.load().await;
+    let config = match config.credentials_provider() {
+        Some(source) => config.to_builder().credentials_provider(Steady::shared(source, clock)).build(),
+        None => config,
+    };
     let place = Place::new(settings, config.endpoint_url());
     Ok(Connected { client: client(settings, &config)?, timeouts, place })
 }

@@ -148,7 +148,7 @@ fn unanswered(error: &(dyn Error + 'static)) -> Verdict {
         return check.verdict();
     }
     let texts: Vec<String> = chain(error).map(ToString::to_string).collect();
-    let root = &one_clause(texts.last().map_or("", String::as_str));
+    let root = &root(error);
     let says = |part: &str| texts.iter().any(|text| text.contains(part));
     if let Some(searched) =
         texts.iter().find_map(|text| text.strip_prefix("no credentials found in chain. Attempted:"))
@@ -201,6 +201,11 @@ fn no_credentials(searched: &str) -> Verdict {
         "no credentials were found ({}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile in [sink.s3]",
         places.join(", ")
     ))
+}
+
+/// What caused an error in the first place, in one clause.
+pub(super) fn root(error: &(dyn Error + 'static)) -> String {
+    one_clause(&chain(error).last().map_or_else(String::new, ToString::to_string))
 }
 
 /// An error and what caused it, outermost first.

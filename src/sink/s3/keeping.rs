@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::DateTime;
@@ -11,7 +12,8 @@ use livecosmos_state::Time;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::clock::shift;
-use crate::sink::InvalidSettings;
+use crate::sink::key::PROBE;
+use crate::sink::{InvalidSettings, hex};
 
 /// S3 takes no more on one object.
 const TAGS_MAX: usize = 10;
@@ -58,7 +60,7 @@ pub enum Encryption {
 
 /// A class of storage whose objects can be read at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StorageClass(String);
+pub struct StorageClass(pub(super) String);
 
 /// Names and values that mark an object: at most ten.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -118,6 +120,19 @@ impl Keeping {
         ask_in_parts,
         CreateMultipartUploadFluentBuilder
     );
+
+    /// The key of the probe's object, after the prefix: one for each kind of asking, since an object that is there
+    /// already keeps what it was asked to when it was made.
+    pub(super) fn probe_key(&self) -> String {
+        if *self == Self::default() {
+            return PROBE.to_owned();
+        }
+        let Self { encryption, storage_class, tags, lock } = self;
+        // Values of tags and how long a lock holds are left out, or each table and each change made another object.
+        let names: Vec<&String> = tags.0.keys().collect();
+        let kind = format!("{encryption:?} {storage_class:?} {names:?} {:?}", lock.map(|lock| lock.mode));
+        format!("{PROBE}-{}", hex(&digest(&SHA256, kind.as_bytes()).as_ref()[..4]))
+    }
 }
 
 impl StorageClass {
@@ -176,6 +191,10 @@ impl Tags {
         }
         self.0.insert(name.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {

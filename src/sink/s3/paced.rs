@@ -32,7 +32,7 @@ impl Intercept for Paced {
     ) -> Result<(), BoxError> {
         let body = context.request_mut().body_mut();
         if body.bytes() == Some(&self.bytes) {
-            *body = SdkBody::from_body_1_x(PacedBody::new(self.bytes.clone(), self.pace));
+            *body = SdkBody::from_body_1_x(PacedBody::new(self.bytes.clone(), self.pace.clone()));
         }
         Ok(())
     }

@@ -4,9 +4,9 @@
 //! (`If-None-Match: *`), as a put is. A put that is tried again goes on with the parts that arrived. What a crash
 //! leaves of an upload nobody sees, but it is paid for: an upload of a key ends those that were begun of it before.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -21,11 +21,11 @@ use futures_util::StreamExt as _;
 
 use super::S3Sink;
 use super::checks::{CheckError, Echo};
-use super::error::{is_damage, status};
+use super::error::{Place, is_damage, status};
 use super::paced::Paced;
 use super::rights::Right;
 use crate::base64;
-use crate::sink::key::{PROBE, PROBE_BYTES};
+use crate::sink::key::PROBE_BYTES;
 use crate::sink::{Object, Pace, PutOutcome, SinkError};
 
 /// S3 takes no smaller one, but for the last.
@@ -39,7 +39,11 @@ const PARTS_AT_ONCE: usize = 4;
 
 /// Uploads that broke off and are to be gone on with, by key: as many as puts that are tried again.
 #[derive(Debug, Default)]
-pub(super) struct Broken(Mutex<HashMap<String, Upload>>);
+pub(super) struct Broken {
+    uploads: Mutex<HashMap<String, Upload>>,
+    /// Rights whose lack was told of.
+    told: Mutex<BTreeSet<&'static str>>,
+}
 
 /// An upload that was begun.
 #[derive(Debug)]
@@ -57,12 +61,23 @@ struct Upload {
 impl Broken {
     /// The upload of this object, if there is one.
     fn take(&self, key: &str, digest: &[u8; 32]) -> Option<Upload> {
-        let mut uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
         uploads.remove(key).filter(|upload| upload.digest == *digest)
     }
 
     fn keep(&self, upload: Upload) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(upload.key.clone(), upload);
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).insert(upload.key.clone(), upload);
+    }
+
+    /// Says, once, that parts may be left.
+    fn tell(&self, place: &Place, right: &'static str) {
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(right) {
+            tracing::warn!(
+                sink = %place,
+                "parts of uploads that break off are left, and paid for: give the credentials {right}, or the bucket a \
+                 rule that ends such uploads"
+            );
+        }
     }
 }
 
@@ -78,6 +93,9 @@ impl S3Sink {
         if self.metadata(key).await?.is_some() {
             if let Some(upload) = broken {
                 self.end(&upload).await;
+            }
+            if let Some(pace) = &object.pace {
+                pace.spare(object.bytes.len());
             }
             return Ok(PutOutcome::Exists);
         }
@@ -105,7 +123,7 @@ impl S3Sink {
         object: &Object,
         is_guarded: bool,
     ) -> Result<PutOutcome, SinkError> {
-        self.send_parts(upload, &object.bytes, object.pace).await?;
+        self.send_parts(upload, &object.bytes, object.pace.as_ref()).await?;
         if !is_guarded && self.metadata(key).await?.is_some() {
             return Ok(PutOutcome::Exists);
         }
@@ -114,7 +132,7 @@ impl S3Sink {
 
     /// Whether the server leaves an object that is there alone when parts are put together under its key.
     async fn try_parts(&self) -> Result<bool, SinkError> {
-        let key = format!("{}{PROBE}", self.prefix);
+        let key = format!("{}{}", self.prefix, self.keeping.probe_key());
         self.end_uploads_of(&key).await?;
         // As in `probe`: the first may be the one that makes it.
         let is_guarded = self.is_left_alone(&key).await? || self.is_left_alone(&key).await?;
@@ -141,14 +159,8 @@ impl S3Sink {
     }
 
     async fn begin(&self, key: &str, object: Option<&Object>) -> Result<Upload, SinkError> {
-        let request = self
-            .client
-            .create_multipart_upload()
-            .bucket(&self.bucket)
-            .set_request_payer(self.payer.clone())
-            .set_expected_bucket_owner(self.owner.clone())
-            .key(key)
-            .set_checksum_algorithm(self.checksum.clone());
+        let request =
+            ask!(self, create_multipart_upload).key(key).set_checksum_algorithm(self.checksum.clone());
         let mut request = self.keeping.ask_in_parts(request, self.clock.now());
         if let Some(object) = object {
             request = request
@@ -166,19 +178,16 @@ impl S3Sink {
     /// Ends what was begun of this key before, by a run that was killed. Another daemon whose upload this
     /// ends finds out by its next part, and tries again.
     async fn end_uploads_of(&self, key: &str) -> Result<(), SinkError> {
-        let listed = self
-            .client
-            .list_multipart_uploads()
-            .bucket(&self.bucket)
-            .set_request_payer(self.payer.clone())
-            .set_expected_bucket_owner(self.owner.clone())
-            .prefix(key)
-            .send()
-            .await;
+        let listed = ask!(self, list_multipart_uploads).prefix(key).send().await;
         let listed = match listed {
             Ok(listed) => listed,
             // They may stay: a rule of the bucket ends them too. docs/s3.md tells of the right and the rule.
-            Err(error) if matches!(status(&error), Some(403 | 405 | 501)) => return Ok(()),
+            Err(error) if matches!(status(&error), Some(403 | 405 | 501)) => {
+                if status(&error) == Some(403) {
+                    self.broken.tell(&self.place, "s3:ListBucketMultipartUploads on the bucket");
+                }
+                return Ok(());
+            }
             Err(error) => {
                 return Err(self.place.explain(&format!("look for parts of '{key}'"), Right::List, &error));
             }
@@ -192,25 +201,32 @@ impl S3Sink {
     }
 
     /// Sends the parts that have not arrived. After one that fails no other is begun; those on their way arrive.
-    async fn send_parts(&self, upload: &Upload, bytes: &Bytes, pace: Option<Pace>) -> Result<(), SinkError> {
+    async fn send_parts(&self, upload: &Upload, bytes: &Bytes, pace: Option<&Pace>) -> Result<(), SinkError> {
         let size = self.part_bytes.max(bytes.len().div_ceil(PARTS_MAX));
         let parts = (0..bytes.len()).step_by(size).zip(1..);
         let missing = parts.filter(|(_, number)| !upload.has(*number)).enumerate();
+        // What does not leave now need not be waited for by what comes next.
+        let unsent = AtomicUsize::new(bytes.len());
         let failure = OnceLock::new();
         let failed = &failure;
         let send = async |(before, (start, number)): (usize, (usize, i32))| {
             let part = bytes.slice(start..bytes.len().min(start + size));
             // Behind those that are sent now: the time of those that arrived before is not waited for again.
             let pace = pace.map(|pace| pace.behind(before * size));
-            if failed.get().is_none()
-                && let Err(error) = self.send_part(upload, number, part, pace).await
-            {
+            if failed.get().is_some() {
+                return;
+            }
+            unsent.fetch_sub(part.len(), Ordering::Relaxed);
+            if let Err(error) = self.send_part(upload, number, part, pace).await {
                 failed.get_or_init(|| error);
             }
         };
         // At a pace, a part that begins before its turn would only keep a connection waiting.
         let at_once = if pace.is_some() { 1 } else { PARTS_AT_ONCE };
         futures_util::stream::iter(missing).for_each_concurrent(at_once, send).await;
+        if let Some(pace) = pace {
+            pace.spare(unsent.load(Ordering::Relaxed));
+        }
         failure.into_inner().map_or(Ok(()), Err)
     }
 
@@ -221,14 +237,9 @@ impl S3Sink {
         bytes: Bytes,
         pace: Option<Pace>,
     ) -> Result<(), SinkError> {
-        let paced = pace.map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
+        let paced = pace.as_ref().map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
         let patience = Config::builder().timeout_config(self.timeouts.of_put(bytes.len(), paced));
-        let request = self
-            .client
-            .upload_part()
-            .bucket(&self.bucket)
-            .set_request_payer(self.payer.clone())
-            .set_expected_bucket_owner(self.owner.clone())
+        let request = ask!(self, upload_part)
             .key(&upload.key)
             .upload_id(&upload.id)
             .part_number(number)
@@ -260,12 +271,7 @@ impl S3Sink {
     async fn put_together(&self, upload: &Upload, bytes: &Bytes) -> Result<PutOutcome, SinkError> {
         let whole = (self.checksum == Some(ChecksumAlgorithm::Crc64Nvme)).then(|| crc64nvme(bytes));
         let parts = upload.lock().values().cloned().collect();
-        let request = self
-            .client
-            .complete_multipart_upload()
-            .bucket(&self.bucket)
-            .set_request_payer(self.payer.clone())
-            .set_expected_bucket_owner(self.owner.clone())
+        let request = ask!(self, complete_multipart_upload)
             .key(&upload.key)
             .upload_id(&upload.id)
             .if_none_match("*")
@@ -301,17 +307,12 @@ impl S3Sink {
     /// Lets the server forget its parts. Where that fails they stay for the next upload of this key to end, or
     /// for a rule of the bucket.
     async fn end(&self, upload: &Upload) {
-        let ended = self
-            .client
-            .abort_multipart_upload()
-            .bucket(&self.bucket)
-            .set_request_payer(self.payer.clone())
-            .set_expected_bucket_owner(self.owner.clone())
-            .key(&upload.key)
-            .upload_id(&upload.id)
-            .send()
-            .await;
-        if let Err(error) = ended.map_err(|error| self.explain(upload, &error)) {
+        let ended = ask!(self, abort_multipart_upload).key(&upload.key).upload_id(&upload.id).send().await;
+        if let Err(error) = ended {
+            if status(&error) == Some(403) {
+                self.broken.tell(&self.place, "s3:AbortMultipartUpload below the prefix");
+            }
+            let error = self.explain(upload, &error);
             tracing::debug!(key = upload.key, %error, "parts of an object are left");
         }
     }

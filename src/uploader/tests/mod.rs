@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::key::KeyTemplate;
 use crate::payload::{Compression, Format};
 use crate::progress::Progress;
-use crate::sink::{Facts, Flow, FlowLimits, Guard, Sink};
+use crate::sink::{Facts, Flow, FlowLimits, Guard, Probed, Sink};
 use crate::source::csv::{self, CsvSource};
 use crate::source::{Limits, SiteRule, Source, TableShape, TimeReader};
 
@@ -110,8 +110,8 @@ impl Sink for Shelf {
         Ok(keys.take(keys_max).cloned().collect())
     }
 
-    async fn probe(&self) -> Result<Guard, SinkError> {
-        Ok(Guard::CreateIfAbsent)
+    async fn probe(&self) -> Result<Probed, SinkError> {
+        Ok(Guard::CreateIfAbsent.into())
     }
 
     fn describe(&self) -> &'static str {

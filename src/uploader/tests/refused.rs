@@ -31,7 +31,7 @@ impl Sink for Picky {
         self.0.list(prefix, from, keys_max).await
     }
 
-    async fn probe(&self) -> Result<Guard, SinkError> {
+    async fn probe(&self) -> Result<Probed, SinkError> {
         self.0.probe().await
     }
 
