@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use crate::source::Reject;
 
 pub use entry::Entry;
+pub(crate) use entry::REFUSED;
 
 /// The file of a table grows to this at most, unless the configuration says otherwise.
 pub const BYTES_MAX_DEFAULT: u64 = 64 << 20;

@@ -18,6 +18,7 @@
 //! live chain jumped over, or what an operator asked for.
 
 mod adopt;
+mod backlog;
 mod beside;
 mod change;
 mod errand;
@@ -49,6 +50,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use livecosmos_state::{ChainName, CommitError, Cursor, FillKind, Intent, Observer, SiteId, Store};
 
+pub use backlog::{Backlog, backlog};
 pub use error::SiteError;
 pub use foresee::{Foreseen, foresee};
 pub use limits::{Encoders, Shared};

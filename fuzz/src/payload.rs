@@ -12,8 +12,6 @@ mod json;
 const TIME_COLUMN: &str = "T";
 const COMPRESSIONS: [Compression; 3] = [Compression::None, Compression::Gzip, Compression::Zstd];
 const PIECE_ROWS_MAX: usize = 4096;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Rows and columns that an input is made into at most.
 const TABLE_MAX: usize = 12;
 
@@ -23,7 +21,7 @@ type Row = (RowTime, Vec<(String, Kind, String)>);
 /// Reads `input` as a payload, and writes and reads rows made of it.
 pub fn check(input: &[u8]) {
     if let Ok(rows) = read(input) {
-        if !input.starts_with(&GZIP_MAGIC) && !input.starts_with(&ZSTD_MAGIC) {
+        if matches!(input.first(), Some(b'{' | b'[')) {
             json::assert_agrees(input, &rows, TIME_COLUMN);
         }
         rows.iter().for_each(assert_kept);
@@ -53,7 +51,7 @@ fn assert_kept(rows: &Rows) {
         is_at_border: false,
         newest: None,
     };
-    for format in [Format::Ndjson, Format::Csv, Format::Cr1000x(cr1000x::Program::default())] {
+    for format in [Format::Ndjson, Format::Json, Format::Csv, Format::Cr1000x(cr1000x::Program::default())] {
         for compression in COMPRESSIONS {
             let encoded = format.encode(&batch, compression).expect("memory takes every write");
             let time_column = &rows.schema().columns[rows.schema().time];
@@ -73,7 +71,8 @@ fn assert_kept(rows: &Rows) {
                     "{format:?} {compression:?}"
                 );
                 // A logger's format shows no fewer digits of a second than six.
-                assert!(found.0.digits == expected.0.digits || format != Format::Ndjson, "{found:?}");
+                let keeps_digits = !matches!(format, Format::Cr1000x(_));
+                assert!(found.0.digits == expected.0.digits || !keeps_digits, "{found:?}");
             }
         }
     }

@@ -29,6 +29,7 @@ Examples:
   livecosmos config.toml X --once --fallback all         begin a new table with its first row
   livecosmos check config.toml                           try source, sink and state first
   livecosmos state show                                  how far each site is stored
+  livecosmos status config.toml                          how many rows are sent, and how many wait
 
 Exit codes:
    0 done                                  69 source or sink unreachable
@@ -161,6 +162,13 @@ pub(super) enum Command {
     /// difference.
     Reconcile(ReconcileArgs),
 
+    /// Count the rows of each site: sent, waiting, in flight, in quarantine
+    ///
+    /// What is sent is told by the state, what waits by the source, which is read from there on: livecosmos
+    /// buffers nothing that its source does not hold. The sink is not asked, and may be away. Takes no lock and
+    /// changes nothing; a daemon may be running, and may get further meanwhile.
+    Status(StatusArgs),
+
     /// Look at rows that could not be sent, send them after all, or drop them
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
@@ -187,6 +195,24 @@ pub(super) struct InspectArgs {
     pub(super) tables: Vec<String>,
 
     /// Look at this site only; may be given again.
+    #[arg(long = "site", value_name = "SITE", value_parser = SiteId::parse)]
+    pub(super) sites: Vec<SiteId>,
+}
+
+/// What is counted.
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// The configuration, a TOML file.
+    #[arg(value_name = "CONFIG")]
+    pub(super) config: PathBuf,
+
+    /// Tables of the configuration; without any, all.
+    ///
+    /// A table with further sinks is meant in all of them; as TABLE@SINK, in that one alone.
+    #[arg(value_name = "TABLE")]
+    pub(super) tables: Vec<String>,
+
+    /// Count the rows of this site only; may be given again.
     #[arg(long = "site", value_name = "SITE", value_parser = SiteId::parse)]
     pub(super) sites: Vec<SiteId>,
 }

@@ -184,6 +184,7 @@ fn describe_format(table: &TableConfig) -> String {
     let named = match format {
         Format::Cr1000x(_) => "cr1000x",
         Format::Ndjson => "ndjson",
+        Format::Json => "json",
         Format::Csv => "csv",
         Format::Parquet => "parquet",
     };

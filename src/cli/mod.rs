@@ -11,6 +11,7 @@ mod quarantine;
 mod reconcile;
 mod state;
 mod state_dir;
+mod status;
 mod verify;
 
 use std::ffi::OsString;
@@ -51,6 +52,7 @@ fn dispatch(line: CommandLine) -> Result<Exit, Failure> {
         Some(Command::Check { config, offline }) => check::run(&config, offline, &common),
         Some(Command::Backfill(args)) => backfill::run(&args, &common),
         Some(Command::Reconcile(args)) => reconcile::run(&args, &common),
+        Some(Command::Status(args)) => status::run(&args, &common),
         Some(Command::Verify(args)) => verify::run(&args, &common),
         Some(Command::Quarantine(command)) => quarantine::run(&command, &common),
         Some(Command::Completions { shell }) => {

@@ -21,6 +21,7 @@ pub(crate) fn of(format: &Format, shape: &TableShape, fold: Fold, time_format: O
     };
     match format {
         Format::Ndjson => put("format", "ndjson"),
+        Format::Json => put("format", "json"),
         Format::Csv => put("format", "csv"),
         Format::Parquet => {
             put("format", "parquet");

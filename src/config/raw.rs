@@ -298,6 +298,7 @@ pub(crate) enum RawFormat {
     #[default]
     Cr1000x,
     Ndjson,
+    Json,
     Csv,
     Parquet,
 }

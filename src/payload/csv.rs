@@ -11,7 +11,7 @@ use crate::rows::{Batch, Kind, Value};
 use crate::source::is_json_number;
 
 /// Beginnings of other formats, JSON and Parquet's magic number, and the mark of byte order that readers drop.
-const FOREIGN_STARTS: [&str; 3] = ["{", "PAR1", "\u{feff}"];
+const FOREIGN_STARTS: [&str; 4] = ["{", "[", "PAR1", "\u{feff}"];
 
 /// Quotes and comma around a value.
 const FIELD_BYTES: usize = 3;

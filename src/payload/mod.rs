@@ -1,10 +1,12 @@
 //! Rows to bytes. Pure: the same batch, settings and version give the same bytes.
 
+mod array;
 mod compress;
 pub mod cr1000x;
 mod csv;
 mod json;
 mod ndjson;
+mod object;
 mod parquet;
 mod read;
 mod time;
@@ -21,6 +23,8 @@ use crate::rows::Batch;
 pub enum Format {
     /// One JSON object a row, values as the source wrote them.
     Ndjson,
+    /// One JSON array a batch, of the same objects.
+    Json,
     /// A Campbell CR1000X logger's JSON, one document a batch.
     Cr1000x(cr1000x::Program),
     /// Comma-separated values with a header line, as the source wrote them.
@@ -48,7 +52,7 @@ impl Format {
     pub fn extension(&self) -> &'static str {
         match self {
             Self::Ndjson => ".ndjson",
-            Self::Cr1000x(_) => ".json",
+            Self::Json | Self::Cr1000x(_) => ".json",
             Self::Csv => ".csv",
             Self::Parquet => ".parquet",
         }
@@ -59,7 +63,7 @@ impl Format {
     pub fn content_type(&self) -> &'static str {
         match self {
             Self::Ndjson => "application/x-ndjson",
-            Self::Cr1000x(_) => "application/json",
+            Self::Json | Self::Cr1000x(_) => "application/json",
             // RFC 4180, section 3.
             Self::Csv => "text/csv; charset=utf-8; header=present",
             Self::Parquet => "application/vnd.apache.parquet",
@@ -74,6 +78,7 @@ impl Format {
     pub fn encode(&self, batch: &Batch, compression: Compression) -> std::io::Result<Encoded> {
         let expected_bytes = match self {
             Self::Ndjson => ndjson::expected_bytes(batch),
+            Self::Json => array::expected_bytes(batch),
             Self::Cr1000x(_) => cr1000x::expected_bytes(batch),
             Self::Csv => csv::expected_bytes(batch),
             Self::Parquet => parquet::expected_bytes(batch),
@@ -83,6 +88,7 @@ impl Format {
         let mut misfits = 0;
         match self {
             Self::Ndjson => ndjson::write(batch, &mut writer)?,
+            Self::Json => array::write(batch, &mut writer)?,
             Self::Cr1000x(program) => cr1000x::write(batch, program, &mut writer)?,
             Self::Csv => csv::write(batch, &mut writer)?,
             Self::Parquet => misfits = parquet::write(batch, &mut writer)?,

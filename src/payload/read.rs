@@ -2,14 +2,14 @@
 //!
 //! A payload says by itself how it is spelled, so that a change of the configuration makes no old
 //! object unreadable: gzip, Zstandard and Parquet begin with their magic numbers, a CR1000X document with a
-//! head that is an object, which no value of an ndjson row can be, an ndjson row with a brace, as no CSV
-//! does. Only the name of the time column must be known; it stands in the facts of the object.
+//! head that is an object, which no value of an ndjson row can be, an ndjson row with a brace, a JSON array with a
+//! bracket, as no CSV does. Only the name of the time column must be known; it stands in the facts of the object.
 //!
 //! Memory is bounded by one row and one piece, of a Parquet file by a page of each column, however long the
 //! payload is.
 
 mod document;
-mod line;
+mod object;
 mod piece;
 mod record;
 mod scan;
@@ -22,6 +22,7 @@ use bytes::Bytes;
 use crate::rows::Rows;
 
 use document::Document;
+use object::Array;
 use piece::Pieces;
 use record::Records;
 use scan::Scanner;
@@ -58,6 +59,7 @@ struct Stream<'a> {
 
 enum Form {
     Lines,
+    Array(Array),
     Document(Document),
     Records(Records),
 }
@@ -72,8 +74,8 @@ pub struct PayloadSum {
 }
 
 impl<'a> PayloadReader<'a> {
-    /// Starts to read `stored`, the bytes of an object. `time_column` names the member of an ndjson row
-    /// that holds its time.
+    /// Starts to read `stored`, the bytes of an object. `time_column` names the member or column
+    /// that holds a row's time.
     ///
     /// # Errors
     /// [`ReadError`] when it begins like no payload.
@@ -90,6 +92,8 @@ impl<'a> PayloadReader<'a> {
             Form::Document(Document::begin(&mut scanner, time_column)?)
         } else if scanner.starts_with(b"{")? || scanner.has_ended()? {
             Form::Lines
+        } else if scanner.starts_with(b"[")? {
+            Form::Array(Array::Ahead)
         } else {
             Form::Records(Records::new(time_column))
         };
@@ -116,7 +120,8 @@ impl<'a> PayloadReader<'a> {
             }
         };
         pieces.next(|row| match form {
-            Form::Lines => line::next(scanner, row),
+            Form::Lines => object::next(scanner, row),
+            Form::Array(array) => array.next(scanner, row),
             Form::Document(document) => document.next(scanner, row),
             Form::Records(records) => records.next(scanner, row),
         })
@@ -128,7 +133,7 @@ impl<'a> PayloadReader<'a> {
         match &self.0 {
             Shape::Stream(stream) => match &stream.form {
                 Form::Document(document) => document.station(),
-                Form::Lines | Form::Records(_) => None,
+                Form::Lines | Form::Array(_) | Form::Records(_) => None,
             },
             Shape::File(..) => None,
         }

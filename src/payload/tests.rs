@@ -11,8 +11,8 @@ use crate::rows::Kind;
 
 const ALL: [Compression; 3] = [Compression::None, Compression::Gzip, Compression::Zstd];
 
-fn formats() -> [Format; 4] {
-    [Format::Ndjson, Format::Cr1000x(cr1000x::Program::default()), Format::Csv, Format::Parquet]
+fn formats() -> [Format; 5] {
+    [Format::Ndjson, Format::Cr1000x(cr1000x::Program::default()), Format::Csv, Format::Parquet, Format::Json]
 }
 
 fn csv(table: &Table) -> String {
@@ -22,6 +22,11 @@ fn csv(table: &Table) -> String {
 
 fn ndjson(table: &Table) -> String {
     let encoded = Format::Ndjson.encode(&batch(table), Compression::None).unwrap();
+    String::from_utf8(encoded.bytes.to_vec()).unwrap()
+}
+
+fn json(table: &Table) -> String {
+    let encoded = Format::Json.encode(&batch(table), Compression::None).unwrap();
     String::from_utf8(encoded.bytes.to_vec()).unwrap()
 }
 
@@ -71,6 +76,26 @@ fn ndjson_keeps_columns_in_order_and_values_as_they_were_written() {
 }
 
 #[test]
+fn an_array_has_a_row_a_line_and_none_of_rows_is_one_too() {
+    let columns = vec!["T".to_owned(), "V".to_owned()];
+    let row = |second: i64, value: &str| {
+        (
+            row_time(1_735_776_000 + second, 0, 0),
+            vec![(Kind::Text, String::new()), (Kind::Number, value.to_owned())],
+        )
+    };
+    let rows = vec![row(0, "0.10"), row(1, "1e2")];
+    let table = Table { columns, time: 0, rows };
+    let expected = concat!(
+        r#"[{"T":"2025-01-02T00:00:00Z","V":0.10},"#,
+        "\n",
+        r#"{"T":"2025-01-02T00:00:01Z","V":1e2}]"#
+    );
+    assert_eq!(json(&table), expected);
+    assert_eq!(json(&Table { rows: Vec::new(), ..table }), "[]");
+}
+
+#[test]
 fn csv_tells_a_null_from_an_empty_text_and_a_number_from_a_text_that_looks_like_one() {
     let columns = ["SITE_ID", "DATE_TIME", "A,B", "C"].map(str::to_owned).to_vec();
     let row = |second: i64, a: (Kind, &str), c: (Kind, &str)| {
@@ -95,7 +120,7 @@ fn csv_tells_a_null_from_an_empty_text_and_a_number_from_a_text_that_looks_like_
 
 #[test]
 fn the_first_name_of_a_csv_is_never_taken_for_another_format() {
-    for name in ["PAR1", "{", "{\"a", "\u{feff}A"] {
+    for name in ["PAR1", "{", "{\"a", "[", "[]", "\u{feff}A"] {
         let rows = vec![(row_time(0, 0, 0), vec![(Kind::Null, String::new()); 2])];
         let text = csv(&Table { columns: vec![name.to_owned(), "T".to_owned()], time: 1, rows });
         assert!(text.starts_with('"'), "{text}");
@@ -104,10 +129,11 @@ fn the_first_name_of_a_csv_is_never_taken_for_another_format() {
 
 #[test]
 fn a_format_and_a_compression_name_themselves_in_the_key_and_the_headers() {
-    let [ndjson, cr1000x, csv, parquet] = formats();
+    let [ndjson, cr1000x, csv, parquet, json] = formats();
     assert_eq!((csv.extension(), csv.content_type()), (".csv", "text/csv; charset=utf-8; header=present"));
     assert_eq!((parquet.extension(), parquet.content_type()), (".parquet", "application/vnd.apache.parquet"));
     assert_eq!((ndjson.extension(), ndjson.content_type()), (".ndjson", "application/x-ndjson"));
+    assert_eq!((json.extension(), json.content_type()), (".json", "application/json"));
     assert_eq!((cr1000x.extension(), cr1000x.content_type()), (".json", "application/json"));
     assert_eq!(ALL.map(Compression::extension), ["", ".gz", ".zst"]);
     assert_eq!(ALL.map(Compression::content_encoding), [None, Some("gzip"), Some("zstd")]);
@@ -122,6 +148,23 @@ proptest! {
             let members: serde_json::Map<String, Json> = serde_json::from_str(line).unwrap();
             prop_assert_eq!(members.len(), table.columns.len());
         }
+    }
+
+    #[test]
+    fn an_array_holds_the_objects_of_ndjson_to_the_byte(table in any_table()) {
+        let written = json(&table);
+        let lines: Vec<String> = ndjson(&table).lines().map(str::to_owned).collect();
+        prop_assert_eq!(&written, &format!("[{}]", lines.join(",\n")));
+        let items: Vec<&serde_json::value::RawValue> = serde_json::from_str(&written).unwrap();
+        let items: Vec<&str> = items.into_iter().map(serde_json::value::RawValue::get).collect();
+        prop_assert_eq!(items, lines);
+    }
+
+    #[test]
+    fn the_room_that_is_made_for_an_array_counts_its_commas_and_brackets(table in any_table()) {
+        let batch = batch(&table);
+        let more = json(&table).len() - ndjson(&table).len();
+        prop_assert!(array::expected_bytes(&batch) - ndjson::expected_bytes(&batch) >= more);
     }
 
     #[test]

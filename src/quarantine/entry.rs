@@ -11,6 +11,8 @@ use crate::source::{Cells, Reject};
 pub(super) const ROW_BYTES_MAX: usize = 64 << 10;
 /// A row whose values are longer than this together is kept without them: it cannot be requeued.
 const CELLS_BYTES_MAX: usize = 1 << 20;
+/// How the identity of a row begins that the sink refused.
+pub(crate) const REFUSED: &str = "refused:";
 /// Bytes of an id: six are enough to tell apart what fits into a quarantine.
 const ID_BYTES: usize = 6;
 
@@ -83,6 +85,12 @@ impl Entry {
             }
             Some(Cursor::Start) | None => false,
         }
+    }
+
+    /// Whether the row is one that the sink refused, and not one that cannot be sent at all.
+    #[must_use]
+    pub fn is_refused_by_sink(&self) -> bool {
+        self.identity.starts_with(REFUSED)
     }
 
     /// As it stands in the file, without its line end.

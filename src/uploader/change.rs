@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use livecosmos_state::{
     Chain, ChainName, Cursor, FileId, FilePosition, Fill, FillKind, Fingerprint, Intent, Ledger, Site,
-    SiteId, SourceFile, State, Time, Window,
+    SiteId, SourceFile, State, Tally, Time, Window,
 };
 
 use crate::sink::Facts;
@@ -91,6 +91,8 @@ pub(crate) struct Position {
     pub floor: Option<Time>,
     /// What its objects left to fills, since this position was taken from the state.
     pub holes: Vec<Hole>,
+    /// Rows of its objects, since then.
+    pub rows: u64,
 }
 
 /// Rows that the live chain jumped over.
@@ -108,17 +110,20 @@ pub(crate) struct End<'a> {
     to: &'a Cursor,
     next: Option<&'a Cursor>,
     last_data: Time,
+    rows: u64,
 }
 
 impl<'a> From<&'a Intent> for End<'a> {
     fn from(intent: &'a Intent) -> Self {
-        Self { to: &intent.to, next: intent.next.as_ref(), last_data: intent.last_data }
+        let Intent { to, next, last_data, rows, .. } = intent;
+        Self { to, next: next.as_ref(), last_data: *last_data, rows: *rows }
     }
 }
 
 impl<'a> From<&'a Facts> for End<'a> {
     fn from(facts: &'a Facts) -> Self {
-        Self { to: &facts.to, next: facts.next.as_ref(), last_data: facts.last_data }
+        let Facts { to, next, last_data, rows, .. } = facts;
+        Self { to, next: next.as_ref(), last_data: *last_data, rows: *rows }
     }
 }
 
@@ -147,12 +152,12 @@ impl Position {
         floor: Option<Time>,
     ) -> Self {
         let Chain { seq, cursor, passed, .. } = chain.clone();
-        Self { seq, cursor, passed, ahead, last_data, floor, holes: Vec::new() }
+        Self { seq, cursor, passed, ahead, last_data, floor, holes: Vec::new(), rows: 0 }
     }
 
     /// Moves on past an object that is stored.
     pub(crate) fn advance<'a>(&mut self, end: impl Into<End<'a>>) {
-        let End { to, next, last_data } = end.into();
+        let End { to, next, last_data, rows } = end.into();
         if let Some(until) = next {
             self.holes.push(Hole {
                 seq: self.seq,
@@ -162,6 +167,7 @@ impl Position {
             });
         }
         self.seq += 1;
+        self.rows = self.rows.saturating_add(rows);
         self.cursor = next.unwrap_or(to).clone();
         self.passed = None;
         self.last_data = self.last_data.max(Some(last_data));
@@ -181,8 +187,9 @@ impl Position {
         is_next
     }
 
-    /// Makes this the position of `chain`.
+    /// Makes this the position of `chain`, and counts the rows that led to it.
     fn take_place(self, site: &mut Site, chain: &ChainName) {
+        count(site, chain, self.rows);
         let taken = Chain { seq: self.seq, cursor: self.cursor, passed: self.passed, pending: None };
         if *chain == ChainName::LIVE {
             site.live = taken;
@@ -300,6 +307,18 @@ fn place(state: &mut State, id: &SiteId, chain: &ChainName, mut position: Positi
     position.take_place(state.sites.entry(id.clone()).or_default(), chain);
 }
 
+/// Counts rows that the sink holds.
+fn count(site: &mut Site, chain: &ChainName, rows: u64) {
+    let is_resend = site.fills.get(chain).is_some_and(|fill| fill.kind == FillKind::Resend);
+    let Tally { rows: in_order, late, resent } = &mut site.sent;
+    let counted = match chain {
+        _ if is_resend => resent,
+        chain if *chain == ChainName::LATE => late,
+        _ => in_order,
+    };
+    *counted = counted.saturating_add(rows);
+}
+
 fn note(state: &mut State, site: &SiteId, rows: &Sent) {
     let Some(site) = state.sites.get_mut(site) else { return };
     let Some(from) = site.ledger_from else { return };
@@ -359,46 +378,4 @@ pub(crate) fn raise(ahead: &mut Vec<FilePosition>, file: FileId, offset: u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use livecosmos_state::TableName;
-
-    use super::*;
-
-    fn facts(seq: u64, from: Cursor, to: Cursor) -> Facts {
-        Facts {
-            table: TableName::parse("T").unwrap(),
-            site: SiteId::parse("A").unwrap(),
-            chain: ChainName::LIVE,
-            seq,
-            from,
-            to,
-            next: None,
-            is_resend: false,
-            rows: 1,
-            last_data: Time::new(100, 0).unwrap(),
-            digest: [0; 32],
-            config: String::new(),
-            instance: String::new(),
-            generation: 1,
-            contents: crate::sink::Contents::default(),
-        }
-    }
-
-    fn place(offset: u64) -> Cursor {
-        Cursor::File { file: FileId(7), offset }
-    }
-
-    #[test]
-    fn only_the_object_that_begins_where_the_chain_ends_continues_it() {
-        let mut position = Position::start(None);
-        assert!(position.follow(&facts(0, Cursor::Start, place(10))));
-        for (seq, from) in [(1, place(9)), (1, place(11)), (2, place(10)), (0, place(10)), (1, Cursor::Start)]
-        {
-            let before = position.clone();
-            assert!(!position.follow(&facts(seq, from.clone(), place(20))), "{seq} {from}");
-            assert_eq!(position, before, "what does not continue the chain moves nothing");
-        }
-        assert!(position.follow(&facts(1, place(10), place(20))));
-        assert_eq!((position.seq, position.cursor), (2, place(20)));
-    }
-}
+mod tests;

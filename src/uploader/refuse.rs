@@ -12,6 +12,7 @@ use livecosmos_state::{ChainName, Cursor, FillKind, Fingerprint, SiteId, State, 
 use super::change::{Change, Sent};
 use super::{LiveUploader, SiteError, Step};
 use crate::fingerprint;
+use crate::quarantine::REFUSED;
 use crate::rows::Batch;
 use crate::source::{Cells, Reject};
 
@@ -55,12 +56,12 @@ impl<'a> Identity<'a> {
     /// The name; `which` tells it from others that are alike.
     fn named(&self, which: &str) -> String {
         let Self { time: Time { seconds, nanos, .. }, print: Fingerprint { row, version }, site } = self;
-        format!("refused:{row:016x}:{version:08x}:{seconds}:{nanos}:{site}:{which}")
+        format!("{REFUSED}{row:016x}:{version:08x}:{seconds}:{nanos}:{site}:{which}")
     }
 
     /// `None` for a row that is there for another reason.
     fn parse(name: &'a str) -> Option<Self> {
-        let mut parts = name.strip_prefix("refused:")?.split(':');
+        let mut parts = name.strip_prefix(REFUSED)?.split(':');
         let row = u64::from_str_radix(parts.next()?, 16).ok()?;
         let version = u32::from_str_radix(parts.next()?, 16).ok()?;
         let time = Time::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?).ok()?;

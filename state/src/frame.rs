@@ -3,7 +3,7 @@
 //! | offset | bytes | what |
 //! |---:|---:|---|
 //! | 0 | 8 | magic `89 4C 43 53 0D 0A 1A 0A` |
-//! | 8 | 2 + 2 | major and minor version: 2, 0; or 1, 0 |
+//! | 8 | 2 + 2 | major and minor version: 3, 0; or 2, 0; or 1, 0 |
 //! | 12 | 4 | length of the header: 72 |
 //! | 16 | 8 | generation: grows with every write |
 //! | 24 | 8 | length of the payload |
@@ -14,8 +14,8 @@
 //!
 //! Frozen for all versions to come: magic, versions, header length, and that the last 8 bytes of the
 //! header are the CRC of those before. So a file of a newer release is told from a damaged one. A
-//! higher minor version is one that this release may read and write back. Formats 1 and 2 differ in
-//! their payload alone; a file of format 1 is read, and the next write is of format 2.
+//! higher minor version is one that this release may read and write back. The formats differ in
+//! their payload alone; a file of format 1 or 2 is read, and the next write is of format 3.
 
 use crate::PAYLOAD_BYTES_MAX;
 use crate::record::State;
@@ -23,9 +23,9 @@ use crate::wire::{self, Format};
 
 const MAGIC: [u8; 8] = [0x89, b'L', b'C', b'S', 0x0d, 0x0a, 0x1a, 0x0a];
 /// The newest format this release reads, and the one it writes.
-pub(crate) const MAJOR: u16 = 2;
+pub(crate) const MAJOR: u16 = 3;
 const MINOR: u16 = 0;
-/// Bytes of the header of formats 1 and 2.
+/// Bytes of the header of formats 1 to 3.
 pub(crate) const HEADER_BYTES: usize = HEADER_BYTES_WRITTEN as usize;
 const HEADER_BYTES_WRITTEN: u32 = 72;
 /// No format will have a header longer than this.

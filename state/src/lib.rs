@@ -41,7 +41,7 @@ pub use ledger::{Fingerprint, Ledger};
 pub use load::{Damage, Found, Inspection, Origin, inspect};
 pub use name::{ChainName, InvalidName, SiteId, TableName};
 pub use place::tables;
-pub use record::{Chain, FilePosition, Fill, FillKind, Intent, Site, SourceFile, State, Window};
+pub use record::{Chain, FilePosition, Fill, FillKind, Intent, Site, SourceFile, State, Tally, Window};
 pub use store::{Opened, Options, Store};
 pub use time::{InvalidTime, Time};
 pub use undo::set_aside;

@@ -145,6 +145,20 @@ pub struct Site {
     pub ledger_from: Option<Time>,
     /// Fills that are not done, by the names of their chains.
     pub fills: BTreeMap<ChainName, Fill>,
+    /// How many rows the sink has acknowledged.
+    pub sent: Tally,
+}
+
+/// Rows of a site that the sink has acknowledged, counted with the commit that remembers them: since the state
+/// began, or since it is of a format that counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// In their first version and in order: the live chain, the fills, and what was taken back from quarantine.
+    pub rows: u64,
+    /// Rows that came late, or were changed after they were sent.
+    pub late: u64,
+    /// Rows that an operator had sent again.
+    pub resent: u64,
 }
 
 /// A file that is followed.

@@ -14,6 +14,7 @@
 mod parts;
 mod v1;
 mod v2;
+mod v3;
 
 use bincode::enc::write::Writer;
 use bincode::error::EncodeError;
@@ -32,6 +33,7 @@ const WRITABLE: &str = "plain data is written into memory";
 pub(crate) enum Format {
     V1,
     V2,
+    V3,
 }
 
 impl Format {
@@ -40,6 +42,7 @@ impl Format {
         match major {
             1 => Some(Self::V1),
             2 => Some(Self::V2),
+            3 => Some(Self::V3),
             _ => None,
         }
     }
@@ -47,7 +50,7 @@ impl Format {
 
 /// Appends the payload of `state` in the newest format to `out`.
 pub(crate) fn encode(state: &State, out: &mut Vec<u8>) {
-    bincode::serde::encode_into_writer(v2::StateV2::of(state), Appended(out), bincode::config::standard())
+    bincode::serde::encode_into_writer(v3::StateV3::of(state), Appended(out), bincode::config::standard())
         .expect(WRITABLE);
 }
 
@@ -59,6 +62,7 @@ pub(crate) fn decode(format: Format, payload: &[u8]) -> Result<State, String> {
     let checked = match format {
         Format::V1 => plain::<v1::StateV1<'_>>(payload)?.checked(),
         Format::V2 => plain::<v2::StateV2<'_>>(payload)?.checked(),
+        Format::V3 => plain::<v3::StateV3<'_>>(payload)?.checked(),
     };
     checked.map_err(|error| format!("its payload holds a wrong value ({error})"))
 }

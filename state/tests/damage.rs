@@ -92,7 +92,10 @@ fn a_whole_frame_around_a_wrong_payload_is_refused() {
     let trailing = [payload, b"\0"].concat();
     lab.assert_refused_and_rescued(&frame(&Header::default(), &trailing), "a byte after the record");
     lab.assert_refused_and_rescued(&frame(&Header::default(), &payload[..payload.len() - 1]), "a byte short");
-    lab.assert_refused_and_rescued(&frame(&Header::default(), b"\x03A/B\0\0\0\0\0\0"), "a wrong table name");
+    lab.assert_refused_and_rescued(
+        &frame(&Header::default(), b"\x03A/B\0\0\0\0\0\0\0\0"),
+        "a wrong table name",
+    );
     lab.assert_refused_and_rescued(&frame(&Header { major: 0, ..Header::default() }, payload), "format 0");
 }
 
@@ -112,7 +115,8 @@ fn a_site_twice_or_out_of_order_is_refused() {
     let site = |id: u8| [&[1, id][..], &[0; SITE_BYTES_AFTER_ID]].concat();
     let payload = |ids: [u8; 2]| {
         let table = [&[20][..], sample::table().as_str().as_bytes()].concat();
-        [table, vec![0, 0, 0, 0, 0, 2], site(ids[0]), site(ids[1]), vec![0]].concat()
+        let counts = [&[2][..], &[0; 2 * 3]].concat();
+        [table, vec![0, 0, 0, 0, 0, 2], site(ids[0]), site(ids[1]), vec![0], counts].concat()
     };
     let (_, right) = lab.open(Some(&frame(&Header::default(), &payload(*b"AB"))), None);
     assert_eq!(right.unwrap().store.state().sites.len(), 2);
@@ -128,12 +132,28 @@ fn a_fill_twice_or_out_of_order_is_refused() {
     let payload = |names: [u8; 2]| {
         let table = [&[20][..], sample::table().as_str().as_bytes(), &[0, 0, 0, 0, 0]].concat();
         let site = [&[1, 1, b'S'][..], &[0; SITE_BYTES_AFTER_ID - 1], &[2]].concat();
-        [table, site, fill(names[0]), fill(names[1]), vec![0]].concat()
+        [table, site, fill(names[0]), fill(names[1]), vec![0], vec![1, 0, 0, 0]].concat()
     };
     let (_, right) = lab.open(Some(&frame(&Header::default(), &payload(*b"ab"))), None);
     assert_eq!(right.unwrap().store.state().sites.values().next().unwrap().fills.len(), 2);
     lab.assert_refused_and_rescued(&frame(&Header::default(), &payload(*b"ba")), "out of order");
     lab.assert_refused_and_rescued(&frame(&Header::default(), &payload(*b"aa")), "twice");
+}
+
+#[test]
+fn counts_of_more_or_fewer_sites_than_there_are_are_refused() {
+    let lab = lab();
+    let payload = |counts: &[u8]| {
+        let table = [&[20][..], sample::table().as_str().as_bytes(), &[0, 0, 0, 0, 0]].concat();
+        let site = [&[1, 1, b'S'][..], &[0; SITE_BYTES_AFTER_ID]].concat();
+        [table, site, vec![0], counts.to_vec()].concat()
+    };
+    let (_, right) = lab.open(Some(&frame(&Header::default(), &payload(&[1, 7, 8, 9]))), None);
+    let expected = Tally { rows: 7, late: 8, resent: 9 };
+    assert_eq!(right.unwrap().store.state().sites.values().next().unwrap().sent, expected);
+    for counts in [&[0][..], &[2, 7, 8, 9, 7, 8, 9]] {
+        lab.assert_refused_and_rescued(&frame(&Header::default(), &payload(counts)), "counts");
+    }
 }
 
 /// Address space this process ever used, `proc_pid_status(5)`.

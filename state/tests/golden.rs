@@ -1,4 +1,4 @@
-//! The bytes of format 2.0: a file of this format is read and written back bit by bit for ever.
+//! The bytes of format 3.0: a file of this format is read and written back bit by bit for ever.
 
 #![expect(clippy::disallowed_methods, reason = "what a test puts on disk need not outlive it")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -13,7 +13,9 @@ use support::sample::{file, open};
 use support::second::{Instant, PayloadCursor, PayloadTie, instant, row, varint};
 use wincode::{SchemaRead, SchemaWrite};
 
-const GOLDEN: &[u8] = include_bytes!("golden/2.0.state");
+const GOLDEN: &[u8] = include_bytes!("golden/3.0.state");
+/// A file that the release before wrote.
+const GOLDEN_V2: &[u8] = include_bytes!("golden/2.0.state");
 const GENERATION: u64 = 70_000;
 const INSTANCE: [u8; 16] = *b"\x01\x23\x45\x67\x89\xab\x4c\xde\x8f\x00\x11\x22\x33\x44\x55\x66";
 const FILE: u64 = 0x0123_4567_89ab_cdef;
@@ -32,6 +34,16 @@ fn in_file(offset: u64) -> Cursor {
 
 /// What the golden file holds: every kind of value, at both sides of each width of a varint.
 fn golden_state() -> State {
+    let mut state = state_of_format_2();
+    let counts = [(0, 0, 0), (250, 251, 65_535), (65_536, 4_294_967_296, u64::MAX)];
+    for (site, (rows, late, resent)) in state.sites.values_mut().zip(counts) {
+        site.sent = Tally { rows, late, resent };
+    }
+    state
+}
+
+/// The same without what format 3 added.
+fn state_of_format_2() -> State {
     let mut state = State::new(TableName::parse("LEVEL1_SOILMET_30MIN").unwrap(), "csv:soilmet");
     state.started = Some(time(1_735_689_600, 0));
     state.last_run = Some(time(1_735_693_200, 123_456_789));
@@ -114,7 +126,7 @@ fn the_golden_file_is_read_as_it_was_meant() {
     let inspection = inspect(dir.path(), &golden_state().table);
     let whole = inspection.whole().expect("the golden file is whole");
     let versions = (whole.major, whole.minor);
-    assert_eq!((versions, whole.generation, whole.instance), ((2, 0), GENERATION, INSTANCE));
+    assert_eq!((versions, whole.generation, whole.instance), ((3, 0), GENERATION, INSTANCE));
     assert_eq!(whole.state, golden_state());
 }
 
@@ -136,6 +148,7 @@ struct Payload {
     ledger_config: String,
     sites: Vec<PayloadSite>,
     files: Vec<(String, u64, u64, u64, u64)>,
+    sent: Vec<(u64, u64, u64)>,
 }
 
 #[derive(SchemaRead, SchemaWrite, Debug, PartialEq)]
@@ -231,6 +244,7 @@ fn golden_payload() -> Payload {
         ledger_config: "0123456789ab".to_owned(),
         sites: vec![site("A"), table_payload(), file_payload()],
         files: vec![("/data/LEVEL1_SOILMET_30MIN.csv".to_owned(), FILE, 4_294_967_000, u64::MAX, 7)],
+        sent: vec![(0, 0, 0), (250, 251, 65_535), (65_536, 4_294_967_296, u64::MAX)],
     }
 }
 
@@ -307,12 +321,34 @@ fn a_second_implementation_writes_the_golden_file_and_reads_it() {
     assert_eq!(read, golden_payload());
 }
 
+#[test]
+fn a_file_of_format_2_is_read_with_counts_of_nothing_and_the_next_commit_writes_format_3() {
+    let dir = tempfile::tempdir().unwrap();
+    for suffix in [".state", ".state.backup"] {
+        fs::write(file(dir.path(), suffix), GOLDEN_V2).unwrap();
+    }
+    let mut store = open(dir.path()).unwrap().store;
+    assert_eq!(*store.state(), state_of_format_2());
+    assert_eq!(
+        fs::read(file(dir.path(), ".state")).unwrap(),
+        GOLDEN_V2,
+        "nothing is touched before a commit"
+    );
+    // What is new stands behind what was there.
+    let sites = store.state().sites.len();
+    store.commit(|_| ()).unwrap();
+    let written = fs::read(file(dir.path(), ".state")).unwrap();
+    let counts = [vec![u8::try_from(sites).unwrap()], vec![0; 3 * sites]].concat();
+    assert_eq!(written[72..], [&GOLDEN_V2[72..], &counts].concat());
+    assert_eq!(written[8..12], [3, 0, 0, 0]);
+}
+
 /// Writes the golden file: only ever run for a format that is not released yet.
 #[test]
 #[ignore = "it would move what the other tests hold"]
 fn write_the_golden_file() {
     let payload = wincode::config::serialize(&golden_payload(), varint()).unwrap();
     let header = Header { generation: GENERATION, instance: INSTANCE, ..Header::default() };
-    fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/2.0.state"), frame(&header, &payload))
+    fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/3.0.state"), frame(&header, &payload))
         .unwrap();
 }

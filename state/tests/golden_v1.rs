@@ -1,4 +1,4 @@
-//! The bytes of format 1.0: a file of the first release is read for ever, and becomes one of format 2.
+//! The bytes of format 1.0: a file of the first release is read for ever, and becomes one of format 3.
 
 #![expect(clippy::disallowed_methods, reason = "what a test puts on disk need not outlive it")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -103,7 +103,7 @@ fn a_state_of_format_1_is_not_touched_before_the_first_commit() {
 }
 
 #[test]
-fn the_next_commit_of_a_state_of_format_1_writes_format_2_with_nothing_lost() {
+fn the_next_commit_of_a_state_of_format_1_writes_format_3_with_nothing_lost() {
     let (dir, mut store) = opened();
     assert_eq!(store.commit(|_| ()).unwrap(), GENERATION + 1);
     drop(store);
@@ -112,7 +112,7 @@ fn the_next_commit_of_a_state_of_format_1_writes_format_2_with_nothing_lost() {
         panic!("{inspection:?}")
     };
     assert_eq!(primary, backup);
-    assert_eq!((primary.major, primary.minor, primary.generation), (2, 0, GENERATION + 1));
+    assert_eq!((primary.major, primary.minor, primary.generation), (3, 0, GENERATION + 1));
     assert_eq!((primary.instance, &primary.state), (INSTANCE, &golden_state()));
 }
 

@@ -193,17 +193,17 @@ fn a_bad_file_beside_a_missing_one_is_corrupt() {
 fn a_newer_format_in_either_file_stops_and_never_falls_back() {
     let saved_once = saved();
     let whole = saved_once.second.clone();
-    let newer = frame(&Header { major: 3, extra: vec![1; 12], ..Header::default() }, b"anything");
+    let newer = frame(&Header { major: 4, extra: vec![1; 12], ..Header::default() }, b"anything");
     for (primary, backup, suffix) in
         [(&newer, &whole, ""), (&whole, &newer, ".backup"), (&newer, &Vec::new(), "")]
     {
         let (error, message) = saved().with(Some(primary), Some(backup)).refusal();
-        assert!(matches!(error, OpenError::Newer { major: 3, .. }));
+        assert!(matches!(error, OpenError::Newer { major: 4, .. }));
         assert_eq!(
             message,
             format!(
-                "state file DIR/LEVEL1_SOILMET_30MIN.state{suffix} has format 3, and this release reads formats up \
-                 to 2; start the release that wrote it, or a newer one"
+                "state file DIR/LEVEL1_SOILMET_30MIN.state{suffix} has format 4, and this release reads formats up \
+                 to 3; start the release that wrote it, or a newer one"
             )
         );
     }
@@ -213,7 +213,7 @@ fn a_newer_format_in_either_file_stops_and_never_falls_back() {
 fn an_unknown_codec_or_flag_is_a_newer_format_too() {
     for header in [Header { codec: 2, ..Header::default() }, Header { flags: 1, ..Header::default() }] {
         let (error, _) = saved().with(Some(&frame(&header, b"")), None).refusal();
-        assert!(matches!(error, OpenError::Newer { major: 2, .. }));
+        assert!(matches!(error, OpenError::Newer { major: 3, .. }));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line, driven from outside: what it prints, what it changes, how it ends.
 
 mod bad_input;
+mod counting;
 mod running;
 mod showing;
 mod speaking;

@@ -176,7 +176,7 @@ fn a_column_is_declared_by_its_type_alone_or_with_more() {
 
 #[test]
 fn a_format_that_cannot_be_meant_is_refused() {
-    insta::assert_snapshot!(refusal_of("upload.format = \"xml\""), @"[DIR]/config.toml:12:17: unknown value 'xml'; known here are cr1000x, ndjson, csv, parquet");
+    insta::assert_snapshot!(refusal_of("upload.format = \"xml\""), @"[DIR]/config.toml:12:17: unknown value 'xml'; known here are cr1000x, ndjson, json, csv, parquet");
     insta::assert_snapshot!(refusal_of("upload = { format = \"parquet\", compression = \"gzip\" }"), @r#"[DIR]/config.toml:12:46: a Parquet file compresses its columns itself, and readers expect it so; remove compression, or set it to "none" for this table"#);
     insta::assert_snapshot!(refusal_of("columns.A = \"number\""), @"[DIR]/config.toml:12:13: unknown value 'number'; known here are text, integer, float, boolean, date, timestamp, timestamptz");
     insta::assert_snapshot!(refusal_of("columns.A = 5"), @r#"[DIR]/config.toml:12:13: this is the integer 5; write a type such as "text", or a table with type, name, units or process"#);
@@ -214,6 +214,7 @@ fn only_what_shapes_a_payload_changes_the_digest() {
     }
     let shaping = [
         "upload.format = \"ndjson\"",
+        "upload.format = \"json\"",
         "timezone = \"Europe/London\"",
         "fold = \"later\"",
         "time_format = \"%Y-%m-%d %H:%M:%S\"",

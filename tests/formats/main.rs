@@ -1,4 +1,4 @@
-//! What others read from the objects: `DuckDB` and pandas, over files that the binary stored.
+//! What others read from the objects: `DuckDB`, pandas and Python, over files that the binary stored.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,7 +1,7 @@
 //! Rows of a CSV file, whose types nobody knows but the configuration.
 
 use crate::support::daemon::{Livecosmos, Workdir, workdir};
-use crate::witness::{duckdb, pandas};
+use crate::witness::{duckdb, pandas, python};
 
 const ROWS: &str = "SITE_ID,DATE_TIME,TA,RECORD,OK,SEEN,NOTE\n\
     ALIC1,2025-01-01T00:00:00.0,0.10,1,true,2025-01-01 00:00:00,\n\
@@ -77,8 +77,29 @@ fn csv_is_read_as_it_was_written_by_others_with_nulls_apart_from_empty_texts() {
 }
 
 #[test]
+fn an_array_is_read_by_others_as_ndjson_is_and_each_object_is_one() {
+    let array = stored("json", "null_values = [\"NA\"]\n");
+    let objects = crate::support::objects::in_folder(&array.path("stored"));
+    assert!(objects.keys().any(|key| key.ends_with("/00000000000000000001.json")), "{:?}", objects.keys());
+    for object in objects.values() {
+        let rows: Vec<serde_json::Map<String, serde_json::Value>> =
+            serde_json::from_slice(object).expect("an array of objects");
+        assert!((1..=3).contains(&rows.len()));
+    }
+    let lines = stored("ndjson", "null_values = [\"NA\"]\n");
+    assert_eq!(duckdb(&array), duckdb(&lines));
+    let seen = python(&array);
+    assert_eq!(seen, python(&lines));
+    assert_eq!(seen.column("TA"), ["0.10", "-4.25", "1e2", "lost"]);
+    assert_eq!(seen.column("NOTE"), ["", "a \"b\", c", "007", "-"]);
+    assert_eq!(seen.column("OK"), ["true", "0", "FALSE", "maybe"]);
+    assert_eq!(seen.column("DATE_TIME")[3], "2025-01-01T01:30:00.0Z");
+}
+
+#[test]
 fn verify_and_reconcile_read_every_format_back() {
-    for (format, columns) in [("csv", ""), ("parquet", TYPES), ("parquet", "")] {
+    for (format, columns) in [("csv", ""), ("parquet", TYPES), ("parquet", ""), ("ndjson", ""), ("json", "")]
+    {
         let work = stored(format, columns);
         let command = |name: &str| Livecosmos::new(work.folder()).arg(name).arg(work.config()).table("X");
         let verified = command("verify").arg("--output").arg("json").run().expect_code(0);

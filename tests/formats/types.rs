@@ -1,8 +1,8 @@
-//! A table of every type that `PostgreSQL` has: what `DuckDB` reads from Parquet is what the server says.
+//! A table of every type that `PostgreSQL` has: what others read of it is what the server says.
 
-use crate::support::daemon::workdir;
+use crate::support::daemon::{Workdir, workdir};
 use crate::support::postgres::Postgres;
-use crate::witness::duckdb;
+use crate::witness::{Seen, duckdb, python};
 
 /// A type, values of it as SQL, and its type in `DuckDB`.
 const TYPES: [(&str, [&str; 3], &str); 24] = [
@@ -36,8 +36,8 @@ const TYPES: [(&str, [&str; 3], &str); 24] = [
     ("share", ["0.5", "0.25", "NULL"], "DOUBLE"),
 ];
 
-#[test]
-fn duckdb_reads_every_type_of_postgresql_as_the_server_says_it() {
+/// A server with a table of them all.
+fn server() -> Postgres {
     let server = Postgres::start();
     let columns: Vec<String> = (0..).zip(&TYPES).map(|(at, (kind, ..))| format!("c{at} {kind}")).collect();
     let row = |row: usize| {
@@ -55,14 +55,36 @@ fn duckdb_reads_every_type_of_postgresql_as_the_server_says_it() {
         row(1),
         row(2)
     ));
+    server
+}
+
+/// A folder with that table's rows in objects.
+fn stored(server: &Postgres, format: &str) -> Workdir {
     let work = workdir(&format!(
         "[source]\nkind = \"postgres\"\nurl = \"{}\"\n[sink]\nurl = \"file://./stored\"\n\
-         [upload]\nformat = \"parquet\"\n[poll]\nfallback = \"all\"\n\
+         [upload]\nformat = \"{format}\"\n[poll]\nfallback = \"all\"\n\
          [tables.MET]\nsite_column = \"SITE_ID\"\ntime_column = \"DATE_TIME\"\nnull_values = []\n",
         server.url()
     ));
     let _ = work.livecosmos().table("MET").arg("--once").run().expect_code(0);
-    let seen = duckdb(&work);
+    work
+}
+
+/// What the server says of each type's column, a null as `-`.
+fn assert_as_the_server_says(server: &Postgres, seen: &Seen) {
+    for (at, (kind, ..)) in TYPES.iter().enumerate() {
+        let name = format!("c{at}");
+        let spelled =
+            if *kind == "bytea" { format!("encode({name}, 'base64')") } else { format!("{name}::text") };
+        let said = server.run(&format!("SELECT coalesce({spelled}, '-') FROM met ORDER BY date_time"));
+        assert_eq!(seen.column(&name), said, "{kind}");
+    }
+}
+
+#[test]
+fn duckdb_reads_every_type_of_postgresql_as_the_server_says_it() {
+    let server = server();
+    let seen = duckdb(&stored(&server, "parquet"));
     assert_eq!(seen.columns[1].1, "TIMESTAMP WITH TIME ZONE");
     assert_eq!(
         seen.column("date_time"),
@@ -73,9 +95,16 @@ fn duckdb_reads_every_type_of_postgresql_as_the_server_says_it() {
         let name = format!("c{at}");
         let (_, found) = seen.columns.iter().find(|(own, _)| *own == name).expect("the column");
         assert_eq!(found, expected, "{kind}");
-        let spelled =
-            if *kind == "bytea" { format!("encode({name}, 'base64')") } else { format!("{name}::text") };
-        let said = server.run(&format!("SELECT coalesce({spelled}, '-') FROM met ORDER BY date_time"));
-        assert_eq!(seen.column(&name), said, "{kind}");
     }
+    assert_as_the_server_says(&server, &seen);
+}
+
+#[test]
+fn python_reads_every_type_of_postgresql_from_an_array_as_from_ndjson_to_the_last_digit() {
+    let server = server();
+    let (array, lines) = (stored(&server, "json"), stored(&server, "ndjson"));
+    let seen = python(&array);
+    assert_as_the_server_says(&server, &seen);
+    assert_eq!(seen, python(&lines));
+    assert_eq!(duckdb(&array), duckdb(&lines));
 }

@@ -10,7 +10,7 @@ use crate::support::objects;
 use crate::support::server::installed;
 
 /// A table as a reader sees it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Seen {
     /// Names and types.
     pub(crate) columns: Vec<(String, String)>,
@@ -38,6 +38,11 @@ pub(crate) fn duckdb(workdir: &Workdir) -> Seen {
 /// What pandas reads from the objects of a folder.
 pub(crate) fn pandas(workdir: &Workdir) -> Seen {
     read("pandas", workdir)
+}
+
+/// What Python's own reader of JSON reads from them, numbers as they are spelled.
+pub(crate) fn python(workdir: &Workdir) -> Seen {
+    read("json", workdir)
 }
 
 fn read(reader: &str, workdir: &Workdir) -> Seen {

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde_json::value::RawValue;
+
 use crate::support::daemon::Livecosmos;
 use crate::support::http::Message;
 use crate::support::process::wait_until;
@@ -113,6 +115,44 @@ fn taken(requests: &Mutex<Vec<String>>) -> Vec<String> {
     let mut taken = requests.lock().expect("no thread panics").clone();
     taken.sort_unstable();
     taken
+}
+
+#[test]
+fn an_array_is_sent_as_such_and_in_halves_until_the_row_is_found_that_is_refused() {
+    let stored = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&stored);
+    let server = Scripted::start(move |request: &Message| {
+        // As a receiver reads it that knows nothing of lines.
+        let body = request.text();
+        let rows: Result<Vec<&RawValue>, _> = serde_json::from_str(&body);
+        let (Some("application/json"), Ok(rows)) = (request.header("content-type"), rows) else {
+            return answer(415, &[], "this is no array");
+        };
+        if request.header("livecosmos-rows") != Some(&*rows.len().to_string()) {
+            return answer(415, &[], "rows are missing");
+        }
+        if rows.iter().any(|row| row.get().contains("\"V\":13.50")) {
+            return answer(422, &[], "row 13 is unlucky");
+        }
+        noted.lock().expect("no thread panics").extend(rows.iter().map(|row| row.get().to_owned()));
+        answer(200, &[], "")
+    });
+    let workdir = sending(&server.url(), "");
+    let config = std::fs::read_to_string(workdir.config()).expect("the configuration");
+    workdir.write("livecosmos.toml", config.replace("format = \"ndjson\"", "format = \"json\""));
+    add_rows(&workdir, 0, 60);
+    let _ = once(&workdir).run();
+    let _ = once(&workdir).run().expect_code(0);
+    let due = (0..60).filter(|at| *at != 13).map(|at| {
+        let site = ["A", "B", "C"][at % 3];
+        format!(r#"{{"SITE":"{site}","TIME":"2026-01-01T00:{at:02}:00Z","V":{at}.50}}"#)
+    });
+    let mut due: Vec<String> = due.collect();
+    due.sort_unstable();
+    assert_eq!(taken(&stored), due);
+    let quarantine =
+        std::fs::read_to_string(workdir.state_dir().join("MET.quarantine.ndjson")).expect("one row");
+    assert!(quarantine.lines().count() == 1 && quarantine.contains("row 13 is unlucky"), "{quarantine}");
 }
 
 #[test]

@@ -12,12 +12,12 @@ use crate::{TABLE, add_rows, assert_once, once, sending};
 
 const WITHIN: Duration = Duration::from_mins(2);
 
-fn wait_for_a_moment(random: &mut SplitMix64, ms_max: u64) {
+pub(crate) fn wait_for_a_moment(random: &mut SplitMix64, ms_max: u64) {
     let moment = Instant::now() + Duration::from_millis(random.below(ms_max));
     wait_until("a random moment", WITHIN, || (Instant::now() >= moment).then_some(()));
 }
 
-fn seeded() -> SplitMix64 {
+pub(crate) fn seeded() -> SplitMix64 {
     let seed = data::seed();
     println!("seed {seed}");
     SplitMix64::new(seed)

@@ -8,6 +8,7 @@ mod data;
 mod support;
 
 mod answers;
+mod counted;
 mod kept;
 mod secured;
 

@@ -1,6 +1,6 @@
-"""Reads objects as people do, with DuckDB or pandas, and says what it found as JSON.
+"""Reads objects as people do, with DuckDB, pandas or Python's own json, and says what it found as JSON.
 
-usage: columns.py duckdb|pandas FILE...
+usage: columns.py duckdb|pandas|json FILE...
 
 One object: {"columns": [[name, type], ...], "rows": [[text or null, ...], ...]}, values as the reader
 spells them, bytes in base64.
@@ -21,6 +21,8 @@ def by_duckdb(files):
     connection = duckdb.connect()
     if files[0].endswith(".parquet"):
         table = connection.read_parquet(files)
+    elif files[0].endswith("json"):
+        table = connection.read_json(files)
     else:
         # A quoted empty field is a text, as livecosmos writes it.
         table = connection.query(
@@ -58,6 +60,28 @@ def by_pandas(files):
     return {"columns": list(zip(table.columns, types)), "rows": rows}
 
 
+def by_json(files):
+    def spelled(value):
+        return json.dumps(value) if isinstance(value, bool) else value
+
+    def documents(file):
+        with open(file, encoding="utf-8") as opened:
+            text = opened.read()
+        return text.rstrip("\n").split("\n") if file.endswith(".ndjson") else [text]
+
+    rows = []
+    for document in (document for file in files for document in documents(file)):
+        # A number as it is spelled.
+        found = json.loads(document, parse_float=str, parse_int=str)
+        rows += found if isinstance(found, list) else [found]
+    names = list(rows[0])
+    assert all(list(row) == names for row in rows), "every object has the same members in the same order"
+    return {
+        "columns": [(name, "") for name in names],
+        "rows": [[spelled(value) for value in row.values()] for row in rows],
+    }
+
+
 if __name__ == "__main__":
-    reader = {"duckdb": by_duckdb, "pandas": by_pandas}[sys.argv[1]]
+    reader = {"duckdb": by_duckdb, "pandas": by_pandas, "json": by_json}[sys.argv[1]]
     print(json.dumps(reader(sys.argv[2:])))

@@ -38,10 +38,15 @@ pub(super) fn assert_agrees(payload: &[u8], read: &[Rows], time_column: &str) {
         serde_json::from_slice::<IgnoredAny>(payload).expect("a document that is JSON");
         return;
     }
-    let mut objects = serde_json::Deserializer::from_slice(payload).into_iter::<Members>();
-    for row in read.iter().flat_map(super::plain) {
-        let Members(members) =
-            objects.next().expect("an object for each row").expect("an object that is JSON");
+    let objects: Vec<Members> = if payload.starts_with(b"[") {
+        serde_json::from_slice(payload).expect("an array that is JSON")
+    } else {
+        let objects = serde_json::Deserializer::from_slice(payload).into_iter();
+        objects.collect::<Result<_, _>>().expect("objects that are JSON")
+    };
+    let rows: Vec<_> = read.iter().flat_map(super::plain).collect();
+    assert_eq!(rows.len(), objects.len(), "a row for each object");
+    for (row, Members(members)) in rows.iter().zip(objects) {
         let is_time = |name: &str| name.eq_ignore_ascii_case(time_column);
         let has_exact = members.iter().any(|(name, _)| name == time_column);
         let mut is_skipped = false;
@@ -56,7 +61,6 @@ pub(super) fn assert_agrees(payload: &[u8], read: &[Rows], time_column: &str) {
             .collect();
         assert_eq!(others, row.1);
     }
-    assert!(objects.next().is_none(), "an object that was not read");
 }
 
 fn spelled(name: &str, value: &str) -> (String, Kind, String) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use livecosmos_state::{Chain, ChainName, Fill, FillKind, Intent, Site, SourceFile, State, Window};
+use livecosmos_state::{Chain, ChainName, Fill, FillKind, Intent, Site, SourceFile, State, Tally, Window};
 use serde::Serialize;
 
 /// What stands for something that is not there.
@@ -93,6 +93,9 @@ impl Found {
             format!("{} rows", ledger.len())
         });
         self.compare("ledger from", old.ledger_from, new.ledger_from, ToString::to_string);
+        self.compare("sent", Some(old.sent), Some(new.sent), |Tally { rows, late, resent }| {
+            format!("{rows} rows, {late} late, {resent} resent")
+        });
         let fills: BTreeSet<&ChainName> = old.fills.keys().chain(new.fills.keys()).collect();
         for name in fills {
             self.compare(&format!("fill {name}"), old.fills.get(name), new.fills.get(name), |known| {
@@ -126,7 +129,7 @@ pub(super) fn fill(fill: &Fill) -> String {
 }
 
 /// What a fill is for, in a word.
-pub(super) fn fill_kind(kind: FillKind) -> &'static str {
+pub(in crate::cli) fn fill_kind(kind: FillKind) -> &'static str {
     match kind {
         FillKind::CatchUp => "catch-up",
         FillKind::Backfill => "backfill",

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use livecosmos_state::{
     Chain, ChainName, FileId, FilePosition, Fill, FillKind, Fingerprint, Intent, Ledger, Site, SiteId,
-    SourceFile, State, TableName, Time, Whole, Window,
+    SourceFile, State, TableName, Tally, Time, Whole, Window,
 };
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,17 @@ struct SiteDocument {
     ledger: BTreeMap<String, Vec<String>>,
     ledger_from: Option<String>,
     fills: BTreeMap<String, FillDocument>,
+    /// Documents of older releases have none.
+    #[serde(default)]
+    sent: SentDocument,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SentDocument {
+    rows: u64,
+    late: u64,
+    resent: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -164,7 +175,8 @@ impl Document {
 
 impl SiteDocument {
     fn of(site: &Site) -> Self {
-        let Site { last_data, floor, live, ahead, late, requeue, ledger, ledger_from, fills } = site;
+        let Site { last_data, floor, live, ahead, late, requeue, ledger, ledger_from, fills, sent } = site;
+        let Tally { rows, late: sent_late, resent } = *sent;
         let place = |at: &FilePosition| PlaceDocument { file: at.file.to_string(), offset: at.offset };
         Self {
             last_data: text(last_data.as_ref()),
@@ -179,6 +191,7 @@ impl SiteDocument {
                 .collect(),
             ledger_from: text(ledger_from.as_ref()),
             fills: fills.iter().map(|(name, fill)| (name.to_string(), FillDocument::of(fill))).collect(),
+            sent: SentDocument { rows, late: sent_late, resent },
         }
     }
 
@@ -205,6 +218,7 @@ impl SiteDocument {
             ledger: ledger(&self.ledger)?,
             ledger_from: read_any("ledger_from", self.ledger_from)?,
             fills,
+            sent: Tally { rows: self.sent.rows, late: self.sent.late, resent: self.sent.resent },
         })
     }
 }

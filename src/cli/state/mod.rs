@@ -19,6 +19,9 @@ use super::print::Failure;
 use crate::exit::Exit;
 use args::StateCommand;
 
+pub(super) use difference::fill_kind;
+pub(super) use show::lag;
+
 /// Runs the command.
 pub(super) fn run(command: &StateCommand, common: &CommonArgs) -> Result<Exit, Failure> {
     match command {

@@ -136,7 +136,7 @@ fn site_row(table: &TableName, id: &str, site: &Site, now: Time) -> [String; 7] 
 }
 
 /// The age of a watermark, in its two largest units.
-fn lag(watermark: Time, now: Time) -> String {
+pub(in crate::cli) fn lag(watermark: Time, now: Time) -> String {
     let Ok(age_s) = u64::try_from(now.seconds - watermark.seconds) else { return "in the future".to_owned() };
     let shown = show_duration(Duration::from_secs(age_s));
     shown.split(' ').take(2).collect::<Vec<_>>().join(" ")

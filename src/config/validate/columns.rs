@@ -40,6 +40,7 @@ impl Check<'_> {
         let fields = self.fields(table)?;
         Ok(match table.upload.format {
             RawFormat::Ndjson => Format::Ndjson,
+            RawFormat::Json => Format::Json,
             RawFormat::Csv => Format::Csv,
             RawFormat::Parquet => Format::Parquet,
             RawFormat::Cr1000x => Format::Cr1000x(cr1000x::Program { fields, ..cr1000x::Program::default() }),

@@ -12,8 +12,8 @@ use time::TimeParser;
 
 const ALL: [Compression; 3] = [Compression::None, Compression::Gzip, Compression::Zstd];
 
-fn formats() -> [Format; 4] {
-    [Format::Ndjson, Format::Cr1000x(program()), Format::Csv, Format::Parquet]
+fn formats() -> [Format; 5] {
+    [Format::Ndjson, Format::Cr1000x(program()), Format::Csv, Format::Parquet, Format::Json]
 }
 
 /// That renames a field.
@@ -143,6 +143,8 @@ proptest! {
         let _ = read_all(&[DOCUMENT_START, &bytes].concat(), "T");
         let _ = read_all(&[b"T,A\r\n2025-01-01T00:00:00Z,", &bytes[..]].concat(), "T");
         let _ = read_all(&[b"PAR1", &bytes[..], b"PAR1"].concat(), "T");
+        let _ = read_all(&[b"[", &bytes[..]].concat(), "T");
+        let _ = read_all(&[b"[{\"T\":\"2025-01-01T00:00:00Z\",\"A\":1}", &bytes[..]].concat(), "T");
         let _ = read_all(&[b"{\"T\":\"2025-01-01T00:00:00Z\",\"A\":", &bytes[..]].concat(), "T");
     }
 }
@@ -230,6 +232,15 @@ fn rows_of_other_columns_begin_another_piece() {
 }
 
 #[test]
+fn an_array_of_no_rows_and_one_with_spaces_are_read() {
+    assert!(read_all(b"[]", "T").unwrap().0.is_empty());
+    let (pieces, _) =
+        read_all(b"[ {\"T\": \"2025-01-01T00:00:00Z\"}\n,\n{\"T\":\"2025-01-01T00:00:01Z\"} ]\n", "T")
+            .unwrap();
+    assert_eq!(pieces.iter().map(Rows::len).sum::<usize>(), 2);
+}
+
+#[test]
 fn a_payload_that_was_cut_or_changed_is_refused() {
     let batch = long_batch();
     for format in formats() {
@@ -267,6 +278,15 @@ fn what_is_wrong_is_told_with_its_place() {
         r#"{"T":"2025-01-01T00:00:00Z""#,
         r#"{"head":{"fields":[{"name":"A"}]},"data":[{"time":"2025-01-01T00:00:00","vals":[]}]}"#,
         r#"{"head":{},"data":[]}x"#,
+        "[",
+        "[1]",
+        "[]x",
+        r#"[{"T":"2025-01-01T00:00:00Z"},]"#,
+        r#"[{"T":"2025-01-01T00:00:00Z"}{"#,
+        r#"[{"T":"2025-01-01T00:00:00Z"}"#,
+        r#"[{"T":"2025-01-01T00:00:00Z"}][]"#,
+        r#"[[{"T":"2025-01-01T00:00:00Z"}]]"#,
+        r#"[{"T":"yesterday"}]"#,
     ];
     let complaints = payloads.map(complaint).join("\n");
     insta::assert_snapshot!(complaints, @r#"
@@ -288,6 +308,15 @@ fn what_is_wrong_is_told_with_its_place() {
     its payload cannot be read at byte 27: it holds its end where ',' should be
     its payload cannot be read at byte 81: it holds '}' where as many values as fields should be
     its payload cannot be read at byte 21: it holds 'x' where its end should be
+    its payload cannot be read at byte 1: it holds its end where '{' should be
+    its payload cannot be read at byte 1: it holds '1' where '{' should be
+    its payload cannot be read at byte 2: it holds 'x' where its end should be
+    its payload cannot be read at byte 30: it holds ']' where '{' should be
+    its payload cannot be read at byte 29: it holds '{' where ',' should be
+    its payload cannot be read at byte 29: it holds its end where ',' should be
+    its payload cannot be read at byte 30: it holds '[' where its end should be
+    its payload cannot be read at byte 1: it holds '[' where '{' should be
+    its payload cannot be read at byte 1: 'yesterday' is no time as livecosmos writes it
     "#);
 }
 

@@ -20,6 +20,7 @@ async fn a_crash_before_or_after_any_put_loses_and_doubles_nothing() {
         let report = world.follow(&state_dir, shelf.clone()).await;
         assert!(report.error.is_none() && report.failures.is_empty(), "crash {number}: {report:?}");
         assert_eq!(stored(&shelf.objects.lock().unwrap()), due, "after crash {number}");
+        assert_eq!(counted(&state_dir), 60, "after crash {number}");
     }
 }
 
@@ -44,6 +45,7 @@ async fn any_old_state_beside_a_sink_that_went_on_loses_and_doubles_nothing() {
         world.follow(&state_dir, shelf.clone()).await;
         let due: Vec<u32> = (0..99).collect();
         assert_eq!(stored(&shelf.objects.lock().unwrap()), due, "with old state {number}");
+        assert_eq!(counted(&state_dir), 99, "with old state {number}");
     }
 }
 
@@ -60,6 +62,7 @@ async fn a_lost_reply_or_a_lost_request_costs_a_look_and_no_row() {
         let report = world.follow(&state_dir, shelf.clone()).await;
         assert!(report.failures.is_empty(), "{name}: {report:?}");
         assert_eq!(stored(&shelf.objects.lock().unwrap()), (0..60).collect::<Vec<_>>(), "lost {name}");
+        assert_eq!(counted(&state_dir), 60, "lost {name}");
     }
 }
 

@@ -321,6 +321,13 @@ fn stored(objects: &Objects) -> Vec<u32> {
     values
 }
 
+/// How many rows the state says that the sink has.
+fn counted(state_dir: &Path) -> u64 {
+    let inspection = livecosmos_state::inspect(state_dir, &table());
+    let whole = inspection.whole().expect("a state");
+    whole.state.sites.values().map(|site| site.sent.rows).sum()
+}
+
 fn read_folder(dir: &Path) -> Files {
     let mut files = Files::new();
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {

@@ -1,4 +1,4 @@
-//! Format 2: more than one chain a site, with the ledger that finds what came late.
+//! Format 2: more than one chain a site, with the ledger that finds what came late. Written as a part of format 3.
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -135,7 +135,7 @@ impl<'a> StateV2<'a> {
 
 impl<'a> SiteV2<'a> {
     fn of(id: &'a SiteId, site: &'a Site) -> Self {
-        let Site { last_data, floor, live, ahead, late, requeue, ledger, ledger_from, fills } = site;
+        let Site { last_data, floor, live, ahead, late, requeue, ledger, ledger_from, fills, sent: _ } = site;
         Self {
             id: id.as_str(),
             last_data: time_of(*last_data),

@@ -14,7 +14,7 @@ pub(crate) struct Header {
 
 impl Default for Header {
     fn default() -> Self {
-        Self { major: 2, minor: 0, extra: vec![], generation: 7, instance: [9; 16], codec: 1, flags: 0 }
+        Self { major: 3, minor: 0, extra: vec![], generation: 7, instance: [9; 16], codec: 1, flags: 0 }
     }
 }
 

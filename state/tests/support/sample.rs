@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use livecosmos_state::{
     Chain, ChainName, Cursor, Disk, FileId, FilePosition, Fill, FillKind, Fingerprint, Intent, Ledger,
-    OpenError, Opened, Options, Site, SiteId, SourceFile, State, Store, TableName, Tie, Time, Window,
+    OpenError, Opened, Options, Site, SiteId, SourceFile, State, Store, TableName, Tally, Tie, Time, Window,
 };
 
 /// The table of most tests.
@@ -67,6 +67,7 @@ fn site(n: usize) -> Site {
         ledger: ledger(n),
         ledger_from: n.is_multiple_of(3).then(|| time(-3_600)),
         fills: fills(n, &from),
+        sent: Tally { rows: seq * 1_000, late: n as u64 % 3, resent: u64::MAX >> (n % 64) },
     }
 }
 
