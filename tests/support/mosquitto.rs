@@ -146,9 +146,10 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// The lines heard so far.
+    /// The lines heard so far; one that is being written is none yet.
     pub fn heard(&self) -> Vec<String> {
         let text = std::fs::read(&self.out).unwrap_or_default();
-        String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        String::from_utf8_lossy(&text[..whole]).lines().map(str::to_owned).collect()
     }
 }
