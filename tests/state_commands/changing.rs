@@ -44,6 +44,7 @@ SITE  WHAT  OLD  NEW
 BUNNY  site  known  -
 BUNNY  watermark  2025-01-01T00:30:00Z  -
 BUNNY  live  1 at file:54076a0025510000:105  0 at start
+BUNNY  sent  1 rows, 0 late, 0 resent  0 rows, 0 late, 0 resent
 ");
     insta::assert_snapshot!(tidy(&work, &run.stderr), @r"
 error: nothing was changed: nobody can be asked off a terminal
