@@ -2,10 +2,12 @@
 
 mod budgets;
 mod command;
+mod failure;
 mod fills;
 mod outages;
 mod rebuild;
 mod requeue;
+mod run;
 mod signals;
 mod spread;
 mod supervise;
@@ -26,8 +28,9 @@ use crate::sink::{self, Flow, FlowLimits, Passage, Waiter};
 use crate::stop::Stop;
 use crate::uploader::{Fallback, Plan, Rehearsal, RetryPolicy, Settings};
 use budgets::Budgets;
+use failure::Failure;
 use supervise::Supervisor;
-use table::{Failure, Table};
+use table::Table;
 
 pub use command::{NewFill, fill};
 pub use fills::Outcome;

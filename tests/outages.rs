@@ -10,8 +10,10 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use support::azurite::{self, ACCOUNT, Azurite, CONTAINER};
 use support::daemon::{Workdir, workdir};
 use support::front::{Fault, Front};
+use support::google::{self, Google};
 use support::mosquitto::Mosquitto;
 use support::objects::{self, StoredRow};
 use support::process::wait_until;
@@ -34,7 +36,10 @@ fn outage(usual: Duration) -> Duration {
 struct Sinks {
     workdir: Workdir,
     store: S3s,
-    front: Front,
+    google: Google,
+    /// Before the two.
+    fronts: [Front; 2],
+    azure: Mutex<Azurite>,
     receiver: Mutex<Receiver>,
     broker: Mutex<Mosquitto>,
     subscriber: Subscriber,
@@ -43,25 +48,37 @@ struct Sinks {
 impl Sinks {
     fn start() -> Self {
         let store = s3s::start();
-        let front = Front::before(store.address());
+        let (google, azure) = (google::start(), azurite::start());
+        let fronts = [Front::before(store.address()), Front::before(google.address())];
         let receiver = Receiver::start();
         let broker = Mosquitto::start();
         let subscriber = Subscriber::start(broker.address(), "5", "livecosmos/#");
         let workdir = workdir(&format!(
             "[source]\nkind = \"csv\"\npath = \"met.csv\"\n\
              [sink]\nurl = \"s3://{}/raw\"\n[sink.s3]\nendpoint = \"{}\"\nregion = \"us-east-1\"\npath_style = true\n\
+             [sinks.gcs]\nurl = \"gs://{}/raw\"\n[sinks.gcs.gcs]\nanonymous = true\nendpoint = \"{}\"\n\
+             [sinks.azure]\nurl = \"az://{CONTAINER}/raw\"\n[sinks.azure.azure]\naccount = \"{ACCOUNT}\"\n\
+             key_file = \"key\"\nendpoint = \"{}\"\n\
              [sinks.http]\nurl = \"{}\"\n[sinks.mqtt]\nurl = \"{}\"\n[sinks.folder]\nurl = \"file://./mount/stored\"\n\
              [upload]\nformat = \"ndjson\"\n[poll]\ninterval = \"500ms\"\nfallback = \"all\"\n\
              [tables.MET]\nsite_column = \"SITE_ID\"\ntime_column = \"DATE_TIME\"\n",
             store.bucket(),
-            front.endpoint(),
+            fronts[0].endpoint(),
+            google.bucket(),
+            fronts[1].endpoint(),
+            azure.endpoint(),
             receiver.url(),
             broker.url()
         ));
         workdir.write("met.csv", "SITE_ID,DATE_TIME,ID\n");
+        workdir.write("key", azurite::key());
         std::fs::create_dir(workdir.path("mount")).expect("a new folder");
-        let (receiver, broker) = (Mutex::new(receiver), Mutex::new(broker));
-        Self { workdir, store, front, receiver, broker, subscriber }
+        let (azure, receiver, broker) = (Mutex::new(azure), Mutex::new(receiver), Mutex::new(broker));
+        Self { workdir, store, google, fronts, azure, receiver, broker, subscriber }
+    }
+
+    fn azure(&self) -> MutexGuard<'_, Azurite> {
+        self.azure.lock().expect("no test panics with it")
     }
 
     fn receiver(&self) -> MutexGuard<'_, Receiver> {
@@ -77,11 +94,12 @@ impl Sinks {
         std::fs::rename(self.workdir.path(from), self.workdir.path(to)).expect("renamed");
     }
 
-    /// The network to the bucket is gone, the receiver is down, the broker hangs, and where the folder was there is
+    /// The network to the buckets is gone, the container's server and the receiver are down, the broker hangs, and where the folder was there is
     /// something else.
     fn leave(&self) {
         self.broker().signal(Signal::STOP);
-        self.front.set_rule(|_| Fault::LoseRequest);
+        self.fronts.iter().for_each(|front| front.set_rule(|_| Fault::LoseRequest));
+        self.azure().stop();
         self.receiver().stop();
         self.rename("mount", "unmounted");
         self.workdir.write("mount", "no folder");
@@ -92,13 +110,16 @@ impl Sinks {
         self.rename("unmounted", "mount");
         self.broker().signal(Signal::CONT);
         self.receiver().start_again();
-        self.front.set_rule(|_| Fault::None);
+        self.azure().start_again();
+        self.fronts.iter().for_each(|front| front.set_rule(|_| Fault::None));
     }
 
     fn stored(&self, sink: &str) -> Vec<StoredRow> {
         let folder = self.workdir.path("mount/stored");
         objects::rows(&match sink {
             "S3" => objects::in_bucket(self.store.client(), "raw/S"),
+            "GCS" => objects::in_bucket(self.google.client(), "raw/S"),
+            "Azure" => self.azure().objects("raw/S"),
             "HTTP" => self.receiver().batches(),
             "MQTT" => self.subscriber.batches(),
             _ if folder.exists() => objects::in_folder(&folder),
@@ -130,7 +151,7 @@ fn keep_writing(workdir: &Workdir, written: &AtomicUsize, is_over: &AtomicBool) 
 
 /// Lets every sink be away for so long, and says how long each takes to have everything again.
 fn live_through(outage: Duration) {
-    const KINDS: [&str; 4] = ["S3", "HTTP", "MQTT", "folder"];
+    const KINDS: [&str; 6] = ["S3", "GCS", "Azure", "HTTP", "MQTT", "folder"];
     let sinks = Sinks::start();
     let (written, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let mut running = sinks.workdir.livecosmos().table("MET").credentials(&sinks.store).spawn();

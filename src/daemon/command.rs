@@ -4,9 +4,10 @@ use livecosmos_state::{ChainName, Fill, SiteId, State};
 
 use super::Options;
 use super::budgets::Budgets;
+use super::failure::Failure;
 use super::fills::Outcome;
 use super::supervise::Supervisor;
-use super::table::{Failure, Table};
+use super::table::Table;
 use crate::config::TableConfig;
 use crate::exit::Exit;
 use crate::stop::Stop;

@@ -1,24 +1,25 @@
 //! One table's life: opened, polled, reported, closed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use livecosmos_state::{Commit, CommitError, Observer, OpenError, Opened, Origin, SiteId, Store, TableName};
+use livecosmos_state::{Commit, CommitError, Observer, Opened, Origin, Store, TableName};
 use sd_notify::NotifyState;
 use tokio::task::JoinSet;
 
-use super::fills::{Fills, Outcome};
+use super::failure::Failure;
+use super::fills::Fills;
+use super::run::Run;
 use super::supervise::{Watch, idle, notify};
 use super::{Options, RETRY_FOREVER, RETRY_ONCE, spread};
 use crate::config::TableConfig;
 use crate::exit::Exit;
 use crate::progress::Progress;
-use crate::quarantine::{Quarantine, QuarantineError};
+use crate::quarantine::Quarantine;
 use crate::sink::{self, Figures, Flow, Guard, Passage, Sink, SinkError, Waiter};
-use crate::source::{Pass, Source, SourceError};
+use crate::source::{Pass, Source};
 use crate::stop::Stop;
-use crate::uploader::{LiveUploader, PassError, PassReport, Shared, SiteError, settle};
+use crate::uploader::{LiveUploader, PassReport, Shared, SiteError, settle};
 
 /// Late rows are looked for again after so many times what the last look took: reading a window over and
 /// over costs a database at most a twentieth of its time.
@@ -28,19 +29,6 @@ const LATE_REST_MAX: Duration = Duration::from_mins(10);
 
 /// While the sink is away, or requests fail too often to be repeated, nobody comes back sooner than this.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-
-/// Why a table cannot be followed: what to tell the operator, and how to end.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) exit: Exit,
-    pub(super) message: String,
-}
-
-impl Failure {
-    pub(super) fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
-        Self { exit, message: message.to_string() }
-    }
-}
 
 /// A table that is being followed.
 pub(super) struct Table {
@@ -126,7 +114,7 @@ impl Table {
 
     /// Polls until the stop, or once; returns how the process should end.
     pub(super) async fn follow(mut self, once: bool) -> Exit {
-        let mut run = Run { once, passes: 0, objects: 0, failures: BTreeMap::new(), late_error: None };
+        let mut run = Run::begin(once);
         let mut workers = if once { JoinSet::new() } else { self.fills.start() };
         if !once {
             self.wait_for_first_look().await;
@@ -306,107 +294,6 @@ async fn open_sink(
     Ok(sink)
 }
 
-/// What came of all passes so far.
-struct Run {
-    once: bool,
-    passes: u64,
-    objects: u64,
-    /// Sites that failed in any pass, with the last reason.
-    failures: BTreeMap<SiteId, SiteError>,
-    /// Why late rows could not be looked for.
-    late_error: Option<PassError>,
-}
-
-impl Run {
-    /// Of a one-shot run, what went wrong with late rows counts at its end.
-    fn end_late(&mut self, report: PassReport) {
-        self.late_error = report.error.filter(|_| self.once);
-    }
-
-    fn add(&mut self, report: &PassReport) {
-        self.passes += 1;
-        self.objects += report.totals.objects;
-        if self.once {
-            self.failures.extend(report.failures.iter().map(|(site, error)| (site.clone(), error.clone())));
-        }
-    }
-
-    /// Whether this report is the last, and how the process should end.
-    fn ends(&self, report: &PassReport) -> Option<Exit> {
-        match &report.error {
-            // Only a new start mends these.
-            Some(error @ (PassError::State(_) | PassError::Quarantine(QuarantineError::Broken { .. }))) => {
-                Some(Exit::from(error))
-            }
-            // What does not fit at the first look never did; later it may be put right under us.
-            Some(error @ PassError::Source(SourceError::Config(_))) if self.passes == 1 => {
-                Some(Exit::from(error))
-            }
-            Some(error) if self.once && (report.concerns_all() || !report.again) => Some(Exit::from(error)),
-            _ if !self.once || report.again => None,
-            // A file that could not be read is a site, or several, that could not be sent.
-            _ if !report.source.faults.is_empty() => Some(Exit::SitesFailed),
-            _ => Some(self.exit_of_sites()),
-        }
-    }
-
-    /// How a one-shot run ends whose fills came to this, and whose last pass found more wrong than sites.
-    fn ends_with(&mut self, fills: Outcome, found: Option<Exit>) -> Exit {
-        self.objects += fills.objects;
-        self.failures.extend(fills.failures);
-        let error = fills.error.or(self.late_error.take()).map(|error| Exit::from(&error));
-        error.or(found).unwrap_or_else(|| self.exit_of_sites())
-    }
-
-    /// All sites are well, or some failed; or the sink was simply away.
-    fn exit_of_sites(&self) -> Exit {
-        let away = |error: &SiteError| matches!(error, SiteError::Sink(error) if error.is_passing());
-        if self.failures.is_empty() {
-            Exit::Done
-        } else if self.objects == 0 && self.failures.values().all(away) {
-            Exit::Unreachable
-        } else {
-            Exit::SitesFailed
-        }
-    }
-}
-
-impl From<&PassError> for Exit {
-    fn from(error: &PassError) -> Self {
-        match error {
-            PassError::Source(error) => error.into(),
-            PassError::Sink(error) => error.into(),
-            PassError::Quarantine(error) => error.into(),
-            PassError::State(_) => Self::StateUnwritable,
-            PassError::Reader(_) => Self::Unexpected,
-        }
-    }
-}
-
-impl From<PassError> for Failure {
-    fn from(error: PassError) -> Self {
-        Self::new(Exit::from(&error), error)
-    }
-}
-
-impl From<SourceError> for Failure {
-    fn from(error: SourceError) -> Self {
-        Self::new(Exit::from(&error), error)
-    }
-}
-
-impl From<SinkError> for Failure {
-    fn from(error: SinkError) -> Self {
-        Self::new(Exit::from(&error), error)
-    }
-}
-
-impl From<OpenError> for Failure {
-    fn from(error: OpenError) -> Self {
-        Self::new(Exit::from(&error), error)
-    }
-}
-
 /// Says what the state's writer meets; a full disk that is waited for is a sign of life.
 struct CommitLog {
     table: String,
@@ -435,24 +322,5 @@ impl Observer for CommitLog {
 
     fn failed(&self, error: &CommitError) {
         tracing::error!(table = self.table, "{error}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_site_that_failed_in_any_pass_of_a_one_shot_run_is_told_by_the_exit_code() {
-        let site = SiteId::parse("B").unwrap();
-        let refused = SiteError::Sink(SinkError::Refused("no".into()));
-        let first =
-            PassReport { failures: BTreeMap::from([(site, refused)]), again: true, ..PassReport::default() };
-        let mut run = Run { once: true, passes: 0, objects: 0, failures: BTreeMap::new(), late_error: None };
-        run.add(&first);
-        assert_eq!(run.ends(&first), None, "another site was moved: its rows are read at once");
-        let second = PassReport::default();
-        run.add(&second);
-        assert_eq!(run.ends(&second), Some(Exit::SitesFailed));
     }
 }

@@ -4,6 +4,7 @@
 //! and conditions. moto keeps the objects, lists them, and keeps what is there; here only names are translated.
 //! <https://cloud.google.com/storage/docs/xml-api/reference-headers>
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -45,6 +46,11 @@ impl Google {
     /// The URL to give as `endpoint`.
     pub fn endpoint(&self) -> String {
         self.front.url()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.front.address()
     }
 
     /// The bucket it starts with.

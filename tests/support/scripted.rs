@@ -45,6 +45,11 @@ impl Scripted {
         format!("http://{}", self.address)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// What it was asked so far, but for HEAD.
     pub fn requests(&self) -> Vec<Message> {
         let mut requests = self.all_requests();
