@@ -17,8 +17,8 @@ const ABOUT: &str = "Every new row, once, in the cloud";
 const LONG_ABOUT: &str = "\
 Every new row, once, in the cloud.
 
-livecosmos follows tables or CSV files of measuring stations and stores each new row in a folder or an \
-S3 bucket exactly once: through kill -9, power cuts, full disks, lost networks, restored backups and a \
+livecosmos follows tables or CSV files of measuring stations and stores each new row exactly once in a \
+folder, in S3, Google Cloud Storage or Azure, or at an HTTP endpoint or an MQTT broker: through kill -9, power cuts, full disks, lost networks, restored backups and a \
 second livecosmos started by mistake.";
 
 const EXAMPLES: &str = "\

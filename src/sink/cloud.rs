@@ -28,6 +28,7 @@ use bytes::Bytes;
 use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{Attributes, GetOptions, GetResult, ObjectStore, PutMode, PutOptions};
+use tokio::sync::OnceCell;
 
 use super::settings::Reach;
 use super::{Facts, Guard, Object, Pace, Probed, PutOutcome, Sink, SinkError, key};
@@ -52,7 +53,7 @@ pub struct CloudSink {
     labels: Labels,
     look_first: AtomicBool,
     /// The server was seen to list keys from a given one on. Some that speak Azure's protocol then list none.
-    lists_from: AtomicBool,
+    lists_from: OnceCell<bool>,
     /// Longest wait for one request and its answer, without its body.
     patience: Duration,
     place: Place,
@@ -66,7 +67,7 @@ impl CloudSink {
             prefix: format!("{}{slash}", reach.prefix),
             labels,
             look_first: AtomicBool::new(false),
-            lists_from: AtomicBool::new(false),
+            lists_from: OnceCell::new(),
             patience: reach.request_timeout,
             place,
         }
@@ -191,7 +192,10 @@ impl Sink for CloudSink {
         let below = format!("{}{prefix}", self.prefix);
         let asked = siblings(&below);
         let first = format!("{}{}", self.prefix, from.max(prefix));
-        let offset = key::start_after(asked, &first).filter(|_| self.lists_from.load(Ordering::Relaxed));
+        let mut offset = key::start_after(asked, &first);
+        if offset.is_some() && !*self.lists_from.get_or_try_init(|| self.finds_probe_from_below()).await? {
+            offset = None;
+        }
         while keys.len() < keys_max {
             let page = PaginatedListOptions {
                 offset: offset.map(str::to_owned),
@@ -231,7 +235,7 @@ impl Sink for CloudSink {
         // The first may have been there since an earlier start; the second must find something.
         let guarded = try_it().await? == PutOutcome::Exists || try_it().await? == PutOutcome::Exists;
         self.look_first.store(!guarded, Ordering::Relaxed);
-        self.lists_from.store(self.finds_probe_from_below().await?, Ordering::Relaxed);
+        self.lists_from.get_or_try_init(|| self.finds_probe_from_below()).await?;
         Ok(if guarded { Guard::CreateIfAbsent } else { Guard::LookFirst }.into())
     }
 

@@ -270,9 +270,9 @@ impl Sink for S3Sink {
         let try_it = async || {
             let request = self.put_request(&key, ByteStream::from_static(key::PROBE_BYTES));
             let sent = self.send(&key, Bytes::from_static(key::PROBE_BYTES), request, None).await;
-            // It is asked as every put is: a server that does not take this one takes none.
+            // Asked for what this one is refused for, a server takes no put.
             sent.map_err(|error| match error {
-                SinkError::Refused(why) => SinkError::Fatal(why),
+                SinkError::Refused(why) if self.keeping != Keeping::default() => SinkError::Fatal(why),
                 error => error,
             })
         };

@@ -113,11 +113,13 @@ fn add_row(workdir: &Workdir, row: usize) {
     workdir.append("X.csv", format!("ALIC1,2025-01-01T00:{minute:02}:{second:02},{}\n", value(row)));
 }
 
-/// A program that gives a pair of keys, notes that it was asked, and fails while there is a file `sealed`.
-fn with_a_program(workdir: &Workdir) -> Livecosmos {
+/// A program that gives a pair of keys for so long, notes that it was asked, hangs while there is a file `hung`, and
+/// fails while there is a file `sealed`.
+fn with_a_program(workdir: &Workdir, good_for_s: u64) -> Livecosmos {
     let script = format!(
-        "#!/bin/sh\ncd '{}'\necho asked >> calls\nif [ -e sealed ]; then echo 'the vault is sealed' >&2; exit 1; fi\n\
-         until=$(($(date +%s) + {GOOD_FOR_S}))\n\
+        "#!/bin/sh\ncd '{}'\necho asked >> calls\nwhile [ -e hung ]; do sleep 0.1; done\n\
+         if [ -e sealed ]; then echo 'the vault is sealed' >&2; exit 1; fi\n\
+         until=$(($(date +%s) + {good_for_s}))\n\
          printf '{{\"Version\": 1, \"AccessKeyId\": \"K%s\", \"SecretAccessKey\": \"s\", \"Expiration\": \"%s\"}}' \
          $until $(date -u -d @$until +%Y-%m-%dT%H:%M:%SZ)\n",
         workdir.folder().display()
@@ -142,7 +144,7 @@ fn calls(workdir: &Workdir) -> usize {
 fn keys_of_a_program_are_renewed_before_they_expire_and_no_row_waits_or_comes_twice() {
     let strict = Strict::start();
     let workdir = strict.workdir();
-    let mut daemon = with_a_program(&workdir).spawn();
+    let mut daemon = with_a_program(&workdir, GOOD_FOR_S).spawn();
     let rows = strict.feed(&workdir, 0, || strict.keys() >= 4);
     daemon.terminate();
     let _ = daemon.wait().expect_code(0);
@@ -155,7 +157,7 @@ fn keys_of_a_program_are_renewed_before_they_expire_and_no_row_waits_or_comes_tw
 fn while_the_program_fails_the_old_keys_are_used_then_rows_wait_and_go_on_once_it_is_mended() {
     let strict = Strict::start();
     let workdir = strict.workdir();
-    let mut daemon = with_a_program(&workdir).spawn();
+    let mut daemon = with_a_program(&workdir, GOOD_FOR_S).spawn();
     let rows = strict.feed(&workdir, 0, || strict.keys() >= 1);
     workdir.write("sealed", "");
     // Asked in vain, and rows are stored all the same.
@@ -180,6 +182,23 @@ fn while_the_program_fails_the_old_keys_are_used_then_rows_wait_and_go_on_once_i
     daemon.terminate();
     let _ = daemon.wait().expect_code(0);
     strict.assert_once_and_never_expired(rows + 10);
+}
+
+#[test]
+fn a_program_that_hangs_holds_up_no_row_while_the_old_keys_are_good() {
+    let strict = Strict::start();
+    let workdir = strict.workdir();
+    let mut daemon = with_a_program(&workdir, 2 * GOOD_FOR_S).spawn();
+    let rows = strict.feed(&workdir, 0, || strict.keys() >= 1);
+    workdir.write("hung", "");
+    let rows = strict.feed(&workdir, rows, || daemon.stderr().contains("could not be renewed"));
+    let rows = strict.feed(&workdir, rows, || true);
+    std::fs::remove_file(workdir.path("hung")).expect("it was there");
+    let rows = strict.feed(&workdir, rows, || strict.keys() >= 2);
+    daemon.terminate();
+    let said = daemon.wait().expect_code(0).stderr;
+    assert!(!said.contains("nothing more is asked of it"), "{said}");
+    strict.assert_once_and_never_expired(rows);
 }
 
 fn utc(epoch_s: u64) -> String {

@@ -135,6 +135,7 @@ async fn probed(server: &Scripted) -> Result<Probed, SinkError> {
 
 const SEEN: &[(&str, &str)] =
     &[("x-amz-server-side-encryption", "AES256"), ("x-amz-storage-class", "STANDARD_IA")];
+const OLD: &[(&str, &str)] = &[SEEN[0], SEEN[1], ("last-modified", "Wed, 01 Jan 2025 00:00:00 GMT")];
 const LOCKED: &str =
     "<Retention><Mode>COMPLIANCE</Mode><RetainUntilDate>2030-01-01T00:00:00Z</RetainUntilDate></Retention>";
 const TAGGED: &str = "<Tagging><TagSet><Tag><Key>kind</Key><Value>raw</Value></Tag>\
@@ -180,4 +181,21 @@ async fn a_lock_that_is_not_there_or_another_is_fatal_and_tags_that_are_not_ther
     assert!(
         matches!(&error, SinkError::Fatal(why) if why.contains("encryption") && why.contains("lock_mode"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_odd_answer_leaves_open_stops_nothing() {
+    let no_such_key = (404, "<Error><Code>NoSuchKey</Code></Error>");
+    for odd in [no_such_key, (422, ""), (400, "<Error><Code>RequestTimeTooLong</Code></Error>")] {
+        let probed = probed(&server_with(SEEN, odd, odd)).await.expect("nothing is known to be dropped");
+        let said = probed.notices.join("\n");
+        assert!(probed.notices.len() == 2 && said.contains("could not be looked at"), "{odd:?}: {said}");
+    }
+    // A server that does not know of the question gives the object.
+    let bytes = probed(&server_with(SEEN, (200, LOCKED), (200, "bytes"))).await.expect("it is locked");
+    assert!(bytes.notices.len() == 1 && bytes.notices[0].contains("has 0 of 2"), "{:?}", bytes.notices);
+    // Its lock was for a day.
+    let none = (404, "<Error><Code>NoSuchObjectLockConfiguration</Code></Error>");
+    let ended = probed(&server_with(OLD, none, (200, TAGGED))).await.expect("it was locked once");
+    assert!(ended.notices.len() == 1 && ended.notices[0].contains("has ended"), "{:?}", ended.notices);
 }

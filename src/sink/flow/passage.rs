@@ -10,6 +10,9 @@ use super::breaker::Who;
 use super::{Flow, TICK, Waiter};
 use crate::sink::{Facts, Object, Probed, PutOutcome, Sink, SinkError};
 
+/// A line that is slower than this is given up by every sink.
+const BYTES_PER_S_MIN: u64 = 64 << 10;
+
 /// Lets each request to a sink pass its [`Flow`].
 pub struct Passage {
     sink: Arc<dyn Sink>,
@@ -24,8 +27,8 @@ impl Passage {
         Arc::new(Self { sink, flow, waiter })
     }
 
-    /// Shows signs of life for as long as a request takes by our own limit, and no longer: one that hangs is
-    /// for the watchdog.
+    /// Shows signs of life for as long as a request takes by our own limit, or over a slow line, and no longer: one
+    /// that hangs is for the watchdog.
     async fn alive_for<T>(&self, takes: Duration, ask: impl Future<Output = T>) -> T {
         let until = tokio::time::Instant::now() + takes;
         let mut ask = std::pin::pin!(ask);
@@ -57,10 +60,12 @@ impl Sink for Passage {
     async fn put(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
         let ticket = self.flow.enter(object.bytes.len() as u64, Some(Who::about(key)), &self.waiter).await?;
         self.waiter.progress.step();
+        let bytes = object.bytes.len();
+        let slowly = Duration::from_secs(bytes as u64 / BYTES_PER_S_MIN);
         let answer = match &ticket.pace {
-            None => self.sink.put(key, object).await,
+            None => self.alive_for(slowly, self.sink.put(key, object)).await,
             Some(pace) => {
-                let takes = pace.left_for(object.bytes.len());
+                let takes = pace.left_for(bytes) + slowly;
                 let object = Object { pace: Some(pace.clone()), ..object.clone() };
                 let answer = self.alive_for(takes, self.sink.put(key, &object)).await;
                 self.flow.take_back(pace);

@@ -50,7 +50,8 @@ impl Rate {
         let begin = self.at + seconds((-self.credit).max(0.0) / self.per_s);
         let at_once = self.credit.max(0.0);
         self.credit -= amount;
-        self.turns += 1;
+        // Whoever takes nothing leaves no turn behind.
+        self.turns += u64::from(amount > 0.0);
         Pace { begin, at_once, per_s: self.per_s, turn: self.turns, spared: Arc::default() }
     }
 

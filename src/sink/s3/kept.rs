@@ -24,6 +24,8 @@ enum Loss {
     Dropped { option: String, instead: String, wanted: &'static str },
     /// What could not be looked at, and the right for it.
     Unseen { option: &'static str, right: &'static str },
+    /// What an answer leaves open, and the answer.
+    Unclear { option: &'static str, why: String },
 }
 
 /// What an answer says of something that is asked for.
@@ -31,7 +33,19 @@ enum Loss {
 enum Look<T> {
     Seen(T),
     Forbidden,
+    /// It says something else.
+    Unclear(String),
 }
+
+/// What a server answers that knows of no locks or tags, or an object that has none.
+const NONE_OF_IT: [&str; 6] = [
+    "NoSuchObjectLockConfiguration",
+    "ObjectLockConfigurationNotFoundError",
+    "NoSuchTagSet",
+    "InvalidRequest",
+    "NotImplemented",
+    "MethodNotAllowed",
+];
 
 impl S3Sink {
     /// Looks at the probe's object, as after a crash at any other, and says what it does not keep that each put asks
@@ -53,8 +67,16 @@ impl S3Sink {
             storage_class.as_ref().and_then(|asked| not_classed(asked, &found)).into_iter().collect();
         if let Some(asked) = lock {
             match not_locked(asked, &self.lock_mode_of(full, &found).await?) {
-                Some(unseen @ Loss::Unseen { .. }) => borne.push(unseen),
-                loss => fatal.extend(loss),
+                Some(Loss::Dropped { .. }) if self.has_lock_ended(asked, &found) => {
+                    borne.push(Loss::Unclear {
+                        option: "lock_mode",
+                        why: format!(
+                            "that of '{full}' has ended by now; remove it, and the next start tries again"
+                        ),
+                    });
+                }
+                Some(loss @ Loss::Dropped { .. }) => fatal.push(loss),
+                loss => borne.extend(loss),
             }
         }
         if !tags.is_empty() {
@@ -73,16 +95,32 @@ impl S3Sink {
             Ok(found) => return Ok(Ok(found)),
             Err(error) => error,
         };
-        if status(&error) == Some(404) {
-            let place = &self.place;
-            return Ok(Err(format!(
-                "{place} says that '{full}' is taken, and that it is not there; check what stands before the server"
-            )));
+        let place = &self.place;
+        match status(&error) {
+            Some(404) => {
+                return Ok(Err(format!(
+                    "{place} says that '{full}' is taken, and that it is not there; check what stands before the server"
+                )));
+            }
+            Some(status @ (405 | 501)) => {
+                return Ok(Err(format!(
+                    "{place} answers {status} to HEAD; check what stands before the server"
+                )));
+            }
+            _ => {}
         }
         match self.place.explain(&format!("look at '{full}'"), Right::Read, &error) {
             SinkError::Denied(why) | SinkError::Refused(why) => Ok(Err(why)),
             error => Err(error),
         }
+    }
+
+    /// Whether the lock that the object was given when it was made has ended.
+    fn has_lock_ended(&self, asked: &Lock, found: &HeadObjectOutput) -> bool {
+        let for_s = i64::try_from(asked.lock_for.as_secs()).unwrap_or(i64::MAX);
+        found
+            .last_modified()
+            .is_some_and(|made| made.secs().saturating_add(for_s) <= self.clock.now().seconds)
     }
 
     /// The mode of its lock. An answer to HEAD leaves it out also where it may not be seen.
@@ -112,7 +150,7 @@ impl S3Sink {
         self.look(full, asked.map(|told| told.tag_set.len()))
     }
 
-    /// A server that knows of no such thing keeps none.
+    /// A server that knows of no such thing keeps none, and so does one that takes the question for another.
     fn look<T: Default, E>(
         &self,
         full: &str,
@@ -123,11 +161,15 @@ impl S3Sink {
     {
         match told {
             Ok(told) => Ok(Look::Seen(told)),
-            Err(error) if matches!(status(&error), Some(400 | 404 | 405 | 501)) => {
+            Err(error)
+                if matches!(status(&error), Some(200..=299 | 405 | 501))
+                    || error.code().is_some_and(|code| NONE_OF_IT.contains(&code)) =>
+            {
                 Ok(Look::Seen(T::default()))
             }
             Err(error) => match self.place.explain(&format!("look at '{full}'"), Right::Read, &error) {
                 SinkError::Denied(_) => Ok(Look::Forbidden),
+                SinkError::Refused(why) | SinkError::Fatal(why) => Ok(Look::Unclear(why)),
                 error => Err(error),
             },
         }
@@ -141,6 +183,9 @@ impl S3Sink {
                 self.place,
                 option.split(' ').next().unwrap_or(option)
             ),
+            Loss::Unclear { option, why } => {
+                format!("whether {} keeps {option} could not be looked at: {why}", self.place)
+            }
             Loss::Unseen { option, right } => format!(
                 "whether {} keeps {option} could not be looked at: give the credentials {right} below the prefix",
                 self.place
@@ -195,7 +240,9 @@ fn not_locked(asked: &Lock, told: &Look<Option<String>>) -> Option<Loss> {
         Look::Forbidden => {
             return Some(Loss::Unseen { option: "lock_mode", right: "s3:GetObjectRetention" });
         }
-        Look::Seen(Some(told)) if told == mode => return None,
+        Look::Unclear(why) => return Some(Loss::Unclear { option: "lock_mode", why: why.clone() }),
+        // What nobody may lift is locked better than asked.
+        Look::Seen(Some(told)) if told == mode || told == "COMPLIANCE" => return None,
         Look::Seen(Some(told)) => format!("has a lock of mode {told}"),
         Look::Seen(None) => "has no lock".to_owned(),
     };
@@ -206,6 +253,7 @@ fn not_locked(asked: &Lock, told: &Look<Option<String>>) -> Option<Loss> {
 fn not_tagged(asked: usize, told: &Look<usize>) -> Option<Loss> {
     match told {
         Look::Forbidden => Some(Loss::Unseen { option: "tags", right: "s3:GetObjectTagging" }),
+        Look::Unclear(why) => Some(Loss::Unclear { option: "tags", why: why.clone() }),
         Look::Seen(told) => (*told < asked).then(|| Loss::Dropped {
             option: "tags".to_owned(),
             instead: format!("has {told} of {asked}"),

@@ -86,23 +86,14 @@ impl S3Sink {
     /// were sent.
     pub(super) async fn put_in_parts(&self, key: &str, object: &Object) -> Result<PutOutcome, SinkError> {
         let full = format!("{}{key}", self.prefix);
-        let broken = self.broken.take(&full, &object.facts.digest);
-        if broken.is_none() {
-            self.end_uploads_of(&full).await?;
-        }
-        if self.metadata(key).await?.is_some() {
-            if let Some(upload) = broken {
-                self.end(&upload).await;
+        let (upload, is_guarded) = match self.upload_of(key, &full, object).await {
+            Ok(Some(ready)) => ready,
+            not_sent => {
+                if let Some(pace) = &object.pace {
+                    pace.spare(object.bytes.len());
+                }
+                return not_sent.map(|_| PutOutcome::Exists);
             }
-            if let Some(pace) = &object.pace {
-                pace.spare(object.bytes.len());
-            }
-            return Ok(PutOutcome::Exists);
-        }
-        let is_guarded = *self.parts_guarded.get_or_try_init(|| self.try_parts()).await?;
-        let upload = match broken {
-            Some(upload) => upload,
-            None => self.begin(&full, Some(object)).await?,
         };
         let outcome = self.send_all(key, &upload, object, is_guarded).await;
         match &outcome {
@@ -114,6 +105,42 @@ impl S3Sink {
             _ => self.end(&upload).await,
         }
         outcome
+    }
+
+    /// The upload to go on with, or a new one, and whether putting it together leaves alone what is there; `None`
+    /// where the key is taken.
+    async fn upload_of(
+        &self,
+        key: &str,
+        full: &str,
+        object: &Object,
+    ) -> Result<Option<(Upload, bool)>, SinkError> {
+        let broken = self.broken.take(full, &object.facts.digest);
+        if broken.is_none() {
+            self.end_uploads_of(full).await?;
+        }
+        let ready = async {
+            let is_taken = self.metadata(key).await?.is_some();
+            let is_guarded = is_taken || *self.parts_guarded.get_or_try_init(|| self.try_parts()).await?;
+            Ok::<_, SinkError>((is_taken, is_guarded))
+        };
+        match (ready.await, broken) {
+            (Ok((false, is_guarded)), Some(upload)) => Ok(Some((upload, is_guarded))),
+            (Ok((false, is_guarded)), None) => Ok(Some((self.begin(full, Some(object)).await?, is_guarded))),
+            (Ok((true, _)), broken) => {
+                if let Some(upload) = broken {
+                    self.end(&upload).await;
+                }
+                Ok(None)
+            }
+            // Its parts are there when the server is.
+            (Err(error), broken) => {
+                if let Some(upload) = broken {
+                    self.broken.keep(upload);
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn send_all(

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, future};
 use aws_sdk_s3::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 
@@ -24,7 +25,9 @@ const SDK_EARLIER_MIN: Duration = Duration::from_secs(5);
 /// Where their source failed, it is asked again so much later.
 const AGAIN_AFTER: Duration = Duration::from_secs(15);
 /// What is signed with them has so long to arrive.
-const ON_ITS_WAY: Duration = Duration::from_secs(1);
+const ON_ITS_WAY: Duration = Duration::from_secs(5);
+/// All requests wait while a source is asked; one that has not answered by then has failed, while the old ones hold.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A source of credentials that is away for a while without harm.
 pub(super) struct Steady {
@@ -43,7 +46,7 @@ impl Steady {
     }
 
     async fn provide(&self) -> provider::Result {
-        match self.source.provide_credentials().await {
+        match self.asked().await {
             Ok(fresh) => {
                 *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh.clone());
                 Ok(due_early(fresh, self.now()))
@@ -59,6 +62,16 @@ impl Steady {
                 None => Err(error),
             },
         }
+    }
+
+    /// What the source says; where it hangs, not for as long as a request would wait, if the last ones are still good.
+    async fn asked(&self) -> provider::Result {
+        let asked = self.source.provide_credentials();
+        if self.still_good().is_none() {
+            return asked.await;
+        }
+        let late = |_| CredentialsError::provider_timed_out(ANSWERS_WITHIN);
+        tokio::time::timeout(ANSWERS_WITHIN, asked).await.unwrap_or_else(|error| Err(late(error)))
     }
 
     fn still_good(&self) -> Option<Credentials> {
@@ -141,8 +154,8 @@ mod tests {
         };
         assert_eq!(at(100, None), Some(None));
         assert_eq!(at(100, Some(3600)), Some(Some(125)), "asked again after fifteen seconds");
-        // The SDK drops them at 119 at the latest.
-        assert_eq!(at(118, Some(120)), Some(Some(124)));
-        assert_eq!(at(119, Some(120)), None);
+        // The SDK drops them at 115 at the latest.
+        assert_eq!(at(114, Some(120)), Some(Some(120)));
+        assert_eq!(at(115, Some(120)), None);
     }
 }
