@@ -20,6 +20,7 @@ fmt: ## refuse unformatted code
 
 clippy: ## refuse code with lints
 	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTFLAGS="-D warnings" cargo check --lib --bins --no-default-features
 
 docs: ## build the documentation; a broken link is an error
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps

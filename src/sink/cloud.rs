@@ -1,8 +1,8 @@
 //! Objects in a bucket of Google Cloud Storage or a container of Azure Blob Storage.
 //!
 //! `object_store` speaks both protocols. It makes one attempt per call, through our own HTTP client
-//! ([`client`]): retries are the uploader's, with one back-off for all sinks, and an answer that says no comes
-//! back whole, so that what follows from it is decided in one place ([`trouble`]).
+//! (`client`): retries are the uploader's, with one back-off for all sinks, and an answer that says no comes
+//! back whole, so that what follows from it is decided in one place (`trouble`).
 //!
 //! An object is created only if it is absent: by `x-goog-if-generation-match: 0`, which Google answers with
 //! 412, and `If-None-Match: *`, which Azure answers with 409. As with S3, [`Sink::probe`] tries it once, and

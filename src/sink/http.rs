@@ -4,7 +4,7 @@
 //! `Idempotency-Key`, which chain and seq decide, and the object's facts. A receiver that honours them
 //! stores a key once, answers a repetition as it answered the first, and says with 409 what it holds
 //! instead, where that is another batch: `docs/http-endpoint.md` is the contract. What it says is kept in
-//! [`Told`], from which [`Sink::list`] and [`Sink::head`] answer, so that the uploader adopts it (I5) as it
+//! `Told`, from which [`Sink::list`] and [`Sink::head`] answer, so that the uploader adopts it (I5) as it
 //! adopts an object.
 //!
 //! As with every sink there is one attempt per call; retries are the uploader's.

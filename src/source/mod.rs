@@ -89,8 +89,8 @@ pub struct Resume {
     /// The first batch of the pass has so many rows at most, the next twice as many, and so on: the sink
     /// refused a larger one.
     pub rows_max: Option<usize>,
-    /// No batch is to come to more bytes than these, as [`Rows::payload_bytes_expected`] reckons: the sink takes
-    /// no more. Of a batch that is sent again, only `cut_at` counts.
+    /// No batch is to come to more bytes than these, as [`crate::rows::Rows::payload_bytes_expected`] reckons: the
+    /// sink takes no more. Of a batch that is sent again, only `cut_at` counts.
     pub bytes_max: Option<usize>,
     /// The first batch ends here, if it comes so far: so did one whose fate cannot be looked up, and the same
     /// batch is sent again.
