@@ -31,14 +31,11 @@ use object_store::{Attributes, GetOptions, GetResult, ObjectStore, PutMode, PutO
 use tokio::sync::OnceCell;
 
 use super::settings::Reach;
-use super::{Facts, Guard, Object, Pace, Probed, PutOutcome, Sink, SinkError, key};
+use super::{Facts, Guard, Object, Pace, Probed, PutOutcome, Sink, SinkError, key, longest_way};
 use client::Paced;
 use labels::Labels;
 use place::{Place, Right};
 use trouble::Trouble;
-
-/// Slower than this, an object on its way is given up and begun again.
-const BYTES_PER_S_MIN: u64 = 64 << 10;
 
 /// What both stores can do.
 trait Store: ObjectStore + PaginatedListStore {}
@@ -103,7 +100,7 @@ impl CloudSink {
     ) -> Result<PutOutcome, SinkError> {
         let path = self.path(key)?;
         let mut options = PutOptions { mode: PutMode::Create, attributes, ..PutOptions::default() };
-        let upload = Duration::from_secs(bytes.len() as u64 / BYTES_PER_S_MIN);
+        let upload = longest_way(bytes.len());
         let paced = pace.as_ref().map_or(Duration::ZERO, |pace| pace.left_for(bytes.len()));
         if let Some(pace) = pace {
             options.extensions.insert(Paced { bytes: bytes.clone(), pace });
@@ -176,7 +173,7 @@ impl Sink for CloudSink {
         key::check(key)?;
         let Some(found) = self.find(key, false).await? else { return Ok(None) };
         let facts = self.facts(key, &found.attributes)?;
-        let download = Duration::from_secs(found.meta.size / BYTES_PER_S_MIN);
+        let download = longest_way(usize::try_from(found.meta.size).unwrap_or(usize::MAX));
         match self.within(download, found.bytes()).await {
             Ok(bytes) => Ok(Some((facts, bytes))),
             Err(trouble) => {

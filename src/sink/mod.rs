@@ -34,6 +34,14 @@ pub use settings::{
     AzureLogin, AzureSettings, Checksum, GcsLogin, GcsSettings, InvalidSettings, Reach, S3Settings, Settings,
 };
 
+/// Slower than this, an object on its way is given up and begun again.
+const BYTES_PER_S_MIN: u64 = 64 << 10;
+
+/// How long so many bytes may be on their way, beside what a request without them takes.
+fn longest_way(bytes: usize) -> Duration {
+    Duration::from_secs(bytes as u64 / BYTES_PER_S_MIN)
+}
+
 /// Makes the sink that `settings` describe. Stores nothing; [`Sink::probe`] is the first to write.
 ///
 /// # Errors

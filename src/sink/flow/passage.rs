@@ -8,10 +8,7 @@ use bytes::Bytes;
 
 use super::breaker::Who;
 use super::{Flow, TICK, Waiter};
-use crate::sink::{Facts, Object, Probed, PutOutcome, Sink, SinkError};
-
-/// A line that is slower than this is given up by every sink.
-const BYTES_PER_S_MIN: u64 = 64 << 10;
+use crate::sink::{Facts, Object, Probed, PutOutcome, Sink, SinkError, longest_way};
 
 /// Lets each request to a sink pass its [`Flow`].
 pub struct Passage {
@@ -61,7 +58,7 @@ impl Sink for Passage {
         let ticket = self.flow.enter(object.bytes.len() as u64, Some(Who::about(key)), &self.waiter).await?;
         self.waiter.progress.step();
         let bytes = object.bytes.len();
-        let slowly = Duration::from_secs(bytes as u64 / BYTES_PER_S_MIN);
+        let slowly = longest_way(bytes);
         let answer = match &ticket.pace {
             None => self.alive_for(slowly, self.sink.put(key, object)).await,
             Some(pace) => {

@@ -13,10 +13,8 @@ use crate::base64;
 use crate::secret::Secret;
 use crate::sink::encrypted::plain_to_another_machine;
 use crate::sink::pem::{file, no_pem};
-use crate::sink::{Object, PacedBody, SinkError, labels};
+use crate::sink::{Object, PacedBody, SinkError, labels, longest_way};
 
-/// Slower than this, a batch on its way is given up and begun again.
-const BYTES_PER_S_MIN: u64 = 64 << 10;
 /// So much of an answer is read.
 const ANSWER_BYTES_MAX: usize = 16 << 10;
 const USER_AGENT: &str = concat!("livecosmos/", env!("CARGO_PKG_VERSION"));
@@ -95,7 +93,7 @@ impl Client {
             Method::Post => self.inner.post(address.clone()),
             Method::Put => self.inner.put(address.clone()),
         };
-        let upload = Duration::from_secs(object.bytes.len() as u64 / BYTES_PER_S_MIN);
+        let upload = longest_way(object.bytes.len());
         let request = request.headers(headers(object));
         let (request, paced) = match &object.pace {
             None => (request.body(object.bytes.clone()), Duration::ZERO),

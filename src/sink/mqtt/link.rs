@@ -14,9 +14,8 @@ use super::answer;
 use super::dial::Stream;
 use super::settings::Version;
 use super::wire::{self, Broker, Incoming};
+use crate::sink::longest_way;
 
-/// Slower than this, a batch on its way is given up and begun again.
-const BYTES_PER_S_MIN: u64 = 64 << 10;
 /// Messages without an acknowledgement at the same time, whatever a broker allows.
 const UNACKNOWLEDGED_MAX: u16 = 1024;
 
@@ -171,7 +170,7 @@ impl Link {
     pub(super) async fn publish(&self, pid: &Pid, head: Vec<u8>, payload: Bytes) -> Fate {
         let Ok(_turn) = self.window.acquire().await else { return self.unknown() };
         let bytes = head.len() + payload.len();
-        let upload = Duration::from_secs(payload.len() as u64 / BYTES_PER_S_MIN);
+        let upload = longest_way(payload.len());
         let (sender, mut fate) = oneshot::channel();
         {
             let mut desk = self.post.desk();
@@ -299,7 +298,7 @@ async fn send(
             }
             None => (wire::ping(), Bytes::new()),
         };
-        let limit = request_timeout + Duration::from_secs(payload.len() as u64 / BYTES_PER_S_MIN);
+        let limit = request_timeout + longest_way(payload.len());
         match tokio::time::timeout(limit, write(&mut writer, &head, &payload)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return error.to_string(),

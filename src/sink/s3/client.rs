@@ -17,14 +17,11 @@ use super::error::Place;
 use super::steady::Steady;
 use super::trust::client_trusting;
 use crate::clock::Clock;
-use crate::sink::SinkError;
 use crate::sink::settings::{Checksum, S3Settings};
+use crate::sink::{SinkError, longest_way};
 
 /// Servers other than AWS sign with it unless told otherwise.
 const REGION_OF_OTHERS: &str = "us-east-1";
-
-/// Slower than this, an object on its way is given up and begun again.
-const BYTES_PER_S_MIN: u64 = 64 << 10;
 
 /// A client, how long it waits, and how to name what it reaches.
 pub(super) struct Connected {
@@ -54,13 +51,13 @@ impl Timeouts {
     /// object would never get through one.
     /// The time that a limit of ours takes, `paced`, is no part of it either.
     pub(super) fn of_put(self, bytes: usize, paced: Duration) -> TimeoutConfig {
-        let upload = Duration::from_secs(bytes as u64 / BYTES_PER_S_MIN) + paced;
+        let upload = longest_way(bytes) + paced;
         Self { attempt: self.attempt + upload, operation: self.operation + upload, ..self }.config()
     }
 
     /// For the body of an answer: what a put of it would have.
     pub(super) fn of_body(self, bytes: usize) -> Duration {
-        self.attempt + Duration::from_secs(bytes as u64 / BYTES_PER_S_MIN)
+        self.attempt + longest_way(bytes)
     }
 
     fn config(self) -> TimeoutConfig {
